@@ -1,0 +1,1 @@
+"""FocusHub: services for aiohttp that start as a stack."""

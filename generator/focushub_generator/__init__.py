@@ -1,0 +1,1 @@
+"""The `focushub` command: scaffolds, runs and looks after a stack."""
