@@ -1,0 +1,135 @@
+"""Typed settings from the environment and ``.env``.
+
+Rules that hold here:
+
+* A process' environment wins over the stack's ``.env``, which wins over ``.focushub/run.env`` (the addresses of the
+  local stack that is running); what no layer says has the default written beside the field. An empty value says
+  nothing.
+* A field ``database_url`` is the setting ``DATABASE_URL``; for the service ``task``, ``TASK_DATABASE_URL`` comes first.
+* Every missing or wrong setting is named at once, by its name in the environment, and never with its value.
+* A `Secret` is never shown: not by ``repr``, ``str`` or a format, and so in no log and no error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+from dotenv import dotenv_values
+
+from focushub_core.errors import ConfigurationError, FieldError
+from focushub_core.stack import find_root
+from focushub_core.validation import check
+
+LAYERS = (".focushub/run.env", ".env")
+"""Files below the stack's folder, the weakest first."""
+
+
+class Secret:
+    """A text that must not be shown; `reveal` gives it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself: for the call that needs it, and nowhere else."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+    """What every part of a stack reads; a part with settings of its own subclasses it.
+
+    ``focushub_env`` alone switches between development and production (verified e-mail, error detail, log form,
+    demo login); everything else is a setting of its own.
+    """
+
+    focushub_env: Literal["development", "production"] = "development"
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
+    """``None``: the port that ``focushub.toml`` names; 0: a free one."""
+    instance: str | None = None
+    """The name of this very process in logs and `Via`, such as ``gateway-2``; the part's name where left out."""
+    log_format: Literal["text", "json"] | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=300)] = 4.0
+    """How long readiness says 503 before the port closes: two rounds of the balancer's checks."""
+
+    @property
+    def production(self) -> bool:
+        """Whether this runs for other people."""
+        return self.focushub_env == "production"
+
+    @property
+    def logs_as_json(self) -> bool:
+        """Whether a log line is JSON: said by ``LOG_FORMAT``, else so in production."""
+        return self.log_format == "json" if self.log_format else self.production
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def read_layers(root: Path | None, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """All settings by name, the stronger layer winning; ``root`` is the stack's folder."""
+    values: dict[str, str] = {}
+    for layer in LAYERS if root else ():
+        found = dotenv_values(root / layer, interpolate=False)  # type: ignore[operator]
+        values.update({name: text for name, text in found.items() if text})
+    values.update({name: text for name, text in (os.environ if environ is None else environ).items() if text})
+    return values
+
+
+def load(
+    wanted: type[S], *, owner: str = "", root: Path | None = None, environ: Mapping[str, str] | None = None
+) -> S:
+    """Reads ``wanted`` for the service ``owner`` (its key, such as ``task``).
+
+    ``root`` is the stack's folder; where left out it is looked for from the working directory upwards. Raises
+    `ConfigurationError` that names every missing or wrong setting.
+    """
+    values = read_layers(root or find_root(Path.cwd()), environ)
+    prefix = f"{owner.upper().replace('-', '_')}_" if owner else ""
+    given: dict[str, Any] = {}
+    names: dict[str, str] = {}
+    for field in msgspec.structs.fields(wanted):
+        own = prefix + field.encode_name
+        names[field.encode_name] = own if own in values or field.required else field.encode_name
+        text = values.get(own, values.get(field.encode_name))
+        if text is not None:
+            given[field.encode_name] = _typed(text, field.type)
+    wrong = check(given, wanted, strict=False)
+    if wrong:
+        raise ConfigurationError("; ".join(_say(problem, names) for problem in wrong))
+    return msgspec.convert(given, wanted, strict=False)
+
+
+def _typed(text: str, wanted: Any) -> object:
+    """Text as what msgspec can judge: secrets wrapped, comma lists split."""
+    kinds = {wanted, *get_args(wanted)}
+    if Secret in kinds:
+        return Secret(text)
+    if get_origin(wanted) is tuple or any(get_origin(kind) is tuple for kind in kinds):
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return text
+
+
+def _say(problem: FieldError, names: Mapping[str, str]) -> str:
+    name = names.get(problem.field, problem.field)
+    if problem.code == "missing":
+        return f"{name} is not set (environment or .env)"
+    return f"{name}: {problem.detail}"

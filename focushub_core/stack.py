@@ -1,0 +1,201 @@
+"""The stack as its one file says it: a typed reader of ``focushub.toml``.
+
+Rules that hold here:
+
+* A stack's parts, ports, databases, routes and limits are said in ``focushub.toml`` and nowhere else.
+* A file that is wrong is refused with every reason at once, each with the table and key it is about.
+* What can be derived (folder, package, names in the environment) is derived here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from focushub_core.errors import ConfigurationError
+from focushub_core.validation import check
+
+FILE_NAME = "focushub.toml"
+GATEWAY_STEP = 100
+"""Ports between one local gateway and the next: 3000, 3100, 3200, ..."""
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Prefix = Annotated[str, msgspec.Meta(pattern=r"^(/[A-Za-z0-9._~-]+)+$")]
+Identifier = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Key = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
+
+
+class StackTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[stack]``"""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]*$")]
+
+
+class LoadBalancerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[load-balancer]``"""
+
+    port: Port = 8080
+
+
+class GatewayTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[gateway]``: ``replicas`` is how many a local stack starts."""
+
+    port: Port = 3000
+    replicas: Annotated[int, msgspec.Meta(ge=1, le=16)] = 2
+
+    def port_of(self, number: int) -> int:
+        """The port of gateway ``number`` (1, 2, ...) of a local stack."""
+        return self.port + GATEWAY_STEP * (number - 1)
+
+
+class RedisTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[redis]``"""
+
+    port: Port = 6379
+
+
+class ServiceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[services.<key>]``: a service of the stack; one without ``database`` has none."""
+
+    port: Port
+    prefixes: tuple[Prefix, ...]
+    database: Identifier | None = None
+
+
+class LimitTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[limits.<name>]``: ``quota`` requests a ``window`` (seconds), ``burst`` at once, counted ``by``."""
+
+    quota: Annotated[int, msgspec.Meta(ge=1)]
+    by: Literal["user", "address"]
+    window: Annotated[int, msgspec.Meta(ge=1)] = 60
+    burst: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    routes: tuple[Prefix, ...] = ()
+
+
+class StackFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """The file as it is written."""
+
+    stack: StackTable
+    load_balancer: LoadBalancerTable = LoadBalancerTable()
+    gateway: GatewayTable = GatewayTable()
+    redis: RedisTable = RedisTable()
+    services: dict[str, ServiceTable] = {}
+    limits: dict[str, LimitTable] = {}
+
+
+class ServiceEntry(msgspec.Struct, frozen=True):
+    """A service and the names that follow from its key (``task``, or ``order-book``)."""
+
+    key: str
+    port: int
+    prefixes: tuple[str, ...]
+    database: str | None
+
+    @property
+    def name(self) -> str:
+        """The part's name and its folder: ``task-service``."""
+        return f"{self.key}-service"
+
+    @property
+    def package(self) -> str:
+        """The import package in that folder: ``task_service``."""
+        return self.name.replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """The start of its names in the environment: ``TASK`` (``TASK_DATABASE_URL``, ``TASK_SERVICE_URL``)."""
+        return self.key.upper().replace("-", "_")
+
+    @property
+    def migrations(self) -> str:
+        """Its migrations' folder, relative to the stack's."""
+        return f"{self.name}/{self.package}/migrations"
+
+
+class Stack(msgspec.Struct, frozen=True):
+    """A stack, read and checked."""
+
+    root: Path
+    name: str
+    load_balancer: LoadBalancerTable
+    gateway: GatewayTable
+    redis: RedisTable
+    services: Mapping[str, ServiceEntry]
+    limits: Mapping[str, LimitTable]
+
+
+def find_root(start: Path) -> Path | None:
+    """The nearest folder, from ``start`` upwards, that holds a ``focushub.toml``."""
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder
+    return None
+
+
+def load(root: Path) -> Stack:
+    """Reads ``root/focushub.toml``; a missing or wrong file is a `ConfigurationError` that names each reason."""
+    path = root / FILE_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"there is no {FILE_NAME} in {root}; name a stack's folder or make one with `focushub generate`"
+        ) from None
+    return parse(text, root)
+
+
+def parse(text: str, root: Path) -> Stack:
+    """Like `load`, from the file's text."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{FILE_NAME} is not valid TOML: {error}") from None
+    problems = [f"{wrong.field}: {wrong.detail}" for wrong in check(document, StackFile)]
+    if not problems:
+        file = msgspec.convert(document, StackFile)
+        problems = [*_clashes(file)]
+    if problems:
+        raise ConfigurationError(f"{FILE_NAME} is not usable: " + "; ".join(problems))
+    services = {key: ServiceEntry(key=key, **_as_dict(table)) for key, table in file.services.items()}
+    return Stack(root, file.stack.name, file.load_balancer, file.gateway, file.redis, services, file.limits)
+
+
+def _as_dict(table: ServiceTable) -> dict[str, Any]:
+    return {"port": table.port, "prefixes": table.prefixes, "database": table.database}
+
+
+def _clashes(file: StackFile) -> list[str]:
+    """What each table alone allows but all together don't."""
+    problems = [
+        f"services.{key}: a service's key is lower-case letters, digits and hyphens, at most 31"
+        for key in file.services
+        if not Key.match(key)
+    ]
+    taken: dict[object, str] = {}
+    for what, owner in _claims(file):
+        if what in taken:
+            problems.append(f"{owner} is already taken by {taken[what]}")
+        taken.setdefault(what, owner)
+    return problems
+
+
+def _claims(file: StackFile) -> list[tuple[object, str]]:
+    """Everything that only one part may have, with the words that name it."""
+    gateway = file.gateway
+    claims: list[tuple[object, str]] = [
+        (file.load_balancer.port, f"load-balancer.port {file.load_balancer.port}"),
+    ]
+    for number in range(1, gateway.replicas + 1):
+        port = gateway.port_of(number)
+        claims.append((port, f"the port {port} of gateway-{number}"))
+    for key, service in file.services.items():
+        claims.append((service.port, f"services.{key}.port {service.port}"))
+        claims += [((prefix,), f"services.{key}: the prefix {prefix}") for prefix in service.prefixes]
+        if service.database is not None:
+            claims.append((service.database, f"services.{key}: the database {service.database}"))
+    return claims

@@ -1,0 +1,136 @@
+"""Every wrong field of a value, at once.
+
+msgspec decodes and validates in one pass in C and stops at the first error. That pass is the hot path; only when
+it fails is the value walked a second time, field by field, to name everything that is wrong with it.
+
+Rules that hold here:
+
+* `check` returns an empty list exactly when ``msgspec.convert(value, wanted)`` succeeds (a property test holds it).
+* A path is what a person would write: ``due.date``, ``labels[2]``; the value itself is ``""``.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import msgspec
+
+from focushub_core.errors import FieldError
+
+
+def check(value: object, wanted: Any, path: str = "", *, strict: bool = True) -> list[FieldError]:
+    """Names every field in which ``value`` (as JSON decodes it) is not a ``wanted``, in the value's order.
+
+    ``strict=False`` takes text for numbers, booleans and null, as in a query string.
+    """
+    return list(_walk(value, wanted, path, strict))
+
+
+def _walk(value: object, wanted: Any, path: str, strict: bool) -> Iterator[FieldError]:
+    inner = [*_members(value, wanted, path, strict)]
+    if inner:
+        yield from inner
+        return
+    try:
+        msgspec.convert(value, wanted, strict=strict)
+    except msgspec.ValidationError as error:
+        yield field_error(error, path)
+
+
+def _members(value: object, wanted: Any, path: str, strict: bool) -> Iterator[FieldError]:
+    """The errors inside an object or array; none where the value is of another kind altogether."""
+    wanted = _plain(wanted, value)
+    if isinstance(value, dict) and _is_struct(wanted):
+        yield from _struct(value, wanted, path, strict)
+    elif isinstance(value, dict) and _origin(wanted) in (dict, Mapping):
+        for name, item in value.items():
+            yield from _walk(item, _argument(wanted, 1), _join(path, str(name)), strict)
+    elif isinstance(value, list) and _origin(wanted) in _ARRAYS:
+        for index, item in enumerate(value):
+            yield from _walk(item, _item_type(wanted, index), f"{path}[{index}]", strict)
+
+
+def _struct(value: dict[str, object], wanted: Any, path: str, strict: bool) -> Iterator[FieldError]:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
+    config = wanted.__struct_config__
+    if config.forbid_unknown_fields:
+        for name in value:
+            if name not in fields and name != config.tag_field:
+                yield FieldError(_join(path, name), "unknown_field", "There is no such field.")
+    for name, field in fields.items():
+        if name in value:
+            yield from _walk(value[name], field.type, _join(path, name), strict)
+        elif field.required:
+            yield FieldError(_join(path, name), "missing", "This field is required.")
+
+
+_ARRAYS = (list, tuple, set, frozenset, Sequence, Set)
+
+
+def _plain(wanted: Any, value: object) -> Any:
+    """Without ``Annotated``, and for ``T | None`` just ``T``; other unions are judged as a whole."""
+    if get_origin(wanted) is Annotated:
+        return _plain(get_args(wanted)[0], value)
+    if get_origin(wanted) in (Union, types.UnionType):
+        choices = [choice for choice in get_args(wanted) if choice not in (type(None), msgspec.UnsetType)]
+        return _plain(choices[0], value) if len(choices) == 1 else wanted
+    return wanted
+
+
+def _is_struct(wanted: Any) -> bool:
+    return isinstance(wanted, type) and issubclass(wanted, msgspec.Struct)
+
+
+def _origin(wanted: Any) -> Any:
+    return get_origin(wanted) or wanted
+
+
+def _argument(wanted: Any, index: int) -> Any:
+    arguments = get_args(wanted)
+    return arguments[index] if index < len(arguments) else Any
+
+
+def _item_type(wanted: Any, index: int) -> Any:
+    arguments = get_args(wanted)
+    fixed = _origin(wanted) is tuple and Ellipsis not in arguments
+    return _argument(wanted, index if fixed else 0)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+# What msgspec says, in the words of a problem document ----------------------------------------------------
+
+_PATH = re.compile(r" - at `\$?(.*)`$")
+_CODES = (
+    ("missing required field", "missing"),
+    ("unknown field", "unknown_field"),
+    ("of length >=", "too_short"),
+    ("of length <=", "too_long"),
+    ("matching regex", "wrong_format"),
+    (">=", "too_small"),
+    ("<=", "too_large"),
+    (">", "too_small"),
+    ("<", "too_large"),
+    (", got `", "wrong_type"),
+    ("out of range", "out_of_range"),
+    ("enum value", "not_allowed"),
+    ("Invalid", "wrong_format"),
+)
+_WORDS = {"int": "integer", "str": "string", "bool": "boolean", "float": "number"}
+
+
+def field_error(error: msgspec.ValidationError, path: str = "") -> FieldError:
+    """msgspec's one error as a `FieldError` below ``path``; its message never quotes the value."""
+    text = str(error)
+    inner = _PATH.search(text)
+    if inner:
+        text = text[: inner.start()]
+        path = (path + inner[1]).lstrip(".")
+    code = next((code for words, code in _CODES if words in text), "invalid")
+    text = re.sub(r"`(\w+)`", lambda word: f"`{_WORDS.get(word[1], word[1])}`", text)
+    return FieldError(path, code, text if text.endswith(".") else text + ".")
