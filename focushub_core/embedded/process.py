@@ -1,0 +1,138 @@
+"""Starting a server and never leaving it behind.
+
+A guard, one small shell, holds the reading end of a pipe that only the starting process can write to. When that
+process is gone, however it went, the pipe closes and the guard stops the server: by its signal, and after five
+seconds by force. The server itself stays the starter's direct child, with the process id that it was started with.
+"""
+
+# ruff: noqa: S603 - what is executed is found by `binaries`, or is the system's own sh and ps
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Generic, TypeVar
+
+from focushub_core.embedded.server import EmbeddedServer
+from focushub_core.errors import Unavailable
+
+ServerT = TypeVar("ServerT", bound=EmbeddedServer)
+
+# `$$` in a subshell is the shell itself, which becomes the server by exec: no moment without a guard, and the
+# guard, being a grandchild whose parent ended at once, is not a child that the server would have to reap.
+_GUARD = """
+pipe=$1 signal=$2; shift 2
+( {
+  read -r _ <&0 && exit
+  kill -s CONT $$; kill -s "$signal" $$
+  for _ in 1 2 3 4 5 6 7 8 9 10; do kill -s 0 $$ || exit; sleep 0.5; done
+  kill -s KILL $$
+} <&"$pipe" >/dev/null 2>&1 & )
+eval "exec $pipe<&-"
+exec "$@"
+"""
+
+
+def guarded(command: Sequence[str], pipe: int, stop_signal: signal.Signals) -> list[str]:
+    """``command`` behind a guard that stops it once the other end of ``pipe`` (a descriptor to pass on) closes.
+
+    A line written into the pipe ends the guard without stopping anything.
+    """
+    return ["/bin/sh", "-c", _GUARD, "guard", str(pipe), stop_signal.name.removeprefix("SIG"), *command]
+
+
+@dataclass
+class RunningServer(Generic[ServerT]):
+    """A started server. `start` and `stop` may be called in turns, as a test of a restart does."""
+
+    server: ServerT
+    log: Path
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _leash: int = field(default=-1, repr=False)
+
+    @property
+    def pid(self) -> int:
+        """The server's process id (of PostgreSQL: the postmaster's)."""
+        assert self._process is not None, "the server has not been started"
+        return self._process.pid
+
+    def start(self, deadline: float = 20.0) -> None:
+        """Start the server and return when it answers. Raises Unavailable with the log's last lines."""
+        self.server.prepare()
+        pipe, self._leash = os.pipe()
+        with self.log.open("ab") as log:
+            self._process = _popen(self.server, pipe, log)
+        os.close(pipe)
+        try:
+            _call(self._until_ready(deadline))
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self, with_signal: signal.Signals | None = None, deadline: float = 10.0) -> None:
+        """Stop it by its signal or by ``with_signal``; by force after ``deadline`` seconds."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGCONT)  # one that a test froze hears nothing else
+        process.send_signal(with_signal or self.server.stop_signal)
+        try:
+            process.wait(deadline)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._leash, b"\n")
+        os.close(self._leash)
+
+    async def _until_ready(self, deadline: float) -> None:
+        waiting = asyncio.ensure_future(self.server.wait_ready(deadline))
+        while not (await asyncio.wait({waiting}, timeout=0.05))[0]:
+            if self._process is not None and self._process.poll() is not None:
+                waiting.cancel()
+                raise Unavailable(f"{self.server.name} ended at once: {self._last_lines()}")
+        await waiting
+
+    def _last_lines(self) -> str:
+        return " | ".join(self.log.read_text(errors="replace").splitlines()[-5:])
+
+
+@contextlib.contextmanager
+def running(server: ServerT, log: Path | None = None) -> Iterator[RunningServer[ServerT]]:
+    """Run ``server`` for the length of a ``with`` block, even if this process is killed within it.
+
+    Blocks while it starts and stops; also fine inside a running event loop. ``log`` takes what it prints.
+    """
+    with tempfile.TemporaryDirectory(prefix="focushub-log-") as folder:
+        handle = RunningServer(server, log or Path(folder) / "server.log")
+        handle.start()
+        try:
+            yield handle
+        finally:
+            handle.stop()
+            server.tidy()
+
+
+def _popen(server: EmbeddedServer, pipe: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        guarded(server.command(), pipe, server.stop_signal),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        pass_fds=[pipe],
+        **server.popen_options(),
+    )
+
+
+def _call(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end, in a thread of its own: this one may have a running loop."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, coroutine).result()
