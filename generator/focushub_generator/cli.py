@@ -1,0 +1,266 @@
+"""The `focushub` command: parse, call, print, exit code. What a command does lies elsewhere and is loaded when called.
+
+Rules that hold here:
+
+* Exit 0 on success, 1 on failure with one clear line on standard error, 2 on wrong usage.
+* At the top only click is imported, so that `--help` and completion answer at once.
+* This is an edge: here, and only here, an error of the tree becomes a line of text.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from focushub_core.errors import FocusHubError
+
+DIRECTORY = click.Path(file_okay=False, path_type=Path)
+stack_folder = click.argument("directory", metavar="[DIR]", type=DIRECTORY, default=".")
+
+
+class Edge(click.Group):
+    """Says an expected failure as one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; a `FocusHubError` or an `OSError` ends it with exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except FocusHubError as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            raise click.ClickException(_words(error)) from error
+
+
+def _words(error: OSError) -> str:
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or error}{where}"
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    click.echo(f"focushub {version('focushub-core')}")
+    ctx.exit()
+
+
+def _root(directory: Path) -> Path:
+    """The stack's folder: ``directory`` itself, or the nearest one above it."""
+    from focushub_core.stack import FILE_NAME, find_root
+
+    root = find_root(directory.resolve())
+    if root is None:
+        raise click.ClickException(
+            f"there is no {FILE_NAME} in {directory.resolve()} or above; name a stack's folder, "
+            "or make one with: focushub generate my-stack"
+        )
+    return root
+
+
+@click.group(cls=Edge, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="The version."
+)
+def main() -> None:
+    """Scaffolds, runs and looks after a stack of aiohttp services.
+
+    DIR is a stack's folder: the working directory, or one below it, where left out. A service is named by its
+    folder, such as task-service.
+
+    \b
+    focushub generate my-stack      write a new stack
+    focushub up my-stack            run it here, without Docker
+    """
+
+
+@main.command()
+@click.argument("directory", metavar="DIR", type=DIRECTORY)
+@click.option("--name", help="The stack's name; DIR's own name where left out.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+def generate(directory: Path, name: str | None, dry_run: bool) -> None:
+    """Write a new stack into DIR, which is absent or empty.
+
+    The name becomes the prefix of the databases (my-stack: my_stack_auth, my_stack_tasks, ...) and the Compose
+    project's name: lower-case letters, digits and single hyphens, at most 40 characters, beginning with a letter.
+
+    It is all or nothing: a failure leaves nothing behind. A .env with fresh secrets, readable by you alone, and the
+    kit's wheel for the images are written, too; git ignores both.
+    """
+    from . import render, show
+    from .plan import plan
+    from .resources import inventory
+    from .spec import stack_spec
+
+    spec = stack_spec(directory.resolve().name if name is None else name)
+    render.refuse_unless_free(directory.resolve())
+    if not dry_run:
+        render.generate(spec, directory)
+    show.generated(spec, directory, plan(spec, inventory()).files, written=not dry_run)
+
+
+@main.command()
+@stack_folder
+def prepare(directory: Path) -> None:
+    """Write what git ignores, where it is missing: .env and vendor/.
+
+    For a stack that was just cloned. A .env that is there is never changed. The wheel in vendor/, which the images
+    install, becomes the kit that runs this command. `generate` and `up` do this by themselves.
+    """
+    from .prepare import prepare as write_missing
+
+    written = write_missing(_root(directory))
+    click.echo("\n".join(f"Wrote {path}" for path in written) if written else "Nothing is missing.")
+
+
+@main.command()
+@stack_folder
+@click.option(
+    "--port-offset", metavar="N", type=click.IntRange(0, 20000), default=0, help="Add N to every port."
+)
+@click.option(
+    "--gateways", metavar="N", type=click.IntRange(1, 16), help="Run N gateways, whatever the file says."
+)
+@click.option("--reload", is_flag=True, help="Restart a part when its code changes.")
+@click.option("--without", metavar="SERVICE", multiple=True, help="Leave this service out; may be repeated.")
+@click.option(
+    "--postgres", metavar="URL", envvar="FOCUSHUB_POSTGRES", help="Use this server, not an embedded one."
+)
+@click.option("--redis", metavar="URL", envvar="FOCUSHUB_REDIS", help="Use this server, not an embedded one.")
+def up(  # noqa: PLR0917 (click passes every option)
+    directory: Path,
+    port_offset: int,
+    gateways: int | None,
+    reload: bool,
+    without: tuple[str, ...],
+    postgres: str | None,
+    redis: str | None,
+) -> None:
+    """Run a stack here, without Docker, until Ctrl-C.
+
+    Starts an embedded PostgreSQL and Valkey (or uses the servers named; roles and databases are made there), brings
+    the databases up to date, and runs every service, the gateways and the load balancer. A part that dies is
+    restarted. When all is healthy, the addresses and a demo login are shown.
+
+    Ctrl-C or SIGTERM drains and stops everything within 10 seconds. Data stays in DIR/.focushub. A second stack
+    beside this one wants --port-offset.
+    """
+    from . import local
+
+    sys.exit(
+        local.up(
+            _root(directory),
+            port_offset=port_offset,
+            gateways=gateways,
+            reload=reload,
+            without=without,
+            postgres=postgres,
+            redis=redis,
+        )
+    )
+
+
+@main.command()
+@click.argument("service")
+@stack_folder
+@click.option("--reload", is_flag=True, help="Restart when its code changes.")
+def run(service: str, directory: Path, reload: bool) -> None:
+    """Run one part alone: a service, gateway or load-balancer.
+
+    The same as `python -m task_service` in the folder task-service: its settings come from the environment, then
+    from .env, then from a stack that `focushub up` runs here.
+    """
+    from . import local
+
+    sys.exit(local.run_part(_root(directory), service, reload=reload))
+
+
+@main.command()
+@stack_folder
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(directory: Path, as_json: bool) -> None:
+    """Show every part of the stack that `focushub up` runs here.
+
+    Exits with 0 only if all are healthy.
+    """
+    from . import local
+
+    sys.exit(local.status(_root(directory), as_json=as_json))
+
+
+@main.command()
+@stack_folder
+@click.option("--service", metavar="SERVICE", help="Only this one's database.")
+@click.option("--status", "show_status", is_flag=True, help="Only show what is applied and what is not.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be applied.")
+@click.option(
+    "--postgres",
+    metavar="URL",
+    envvar="POSTGRES_URL",
+    help="A superuser's URL: first make each service's role and database there. Also as POSTGRES_URL.",
+)
+def migrate(
+    directory: Path, service: str | None, show_status: bool, dry_run: bool, postgres: str | None
+) -> None:
+    """Bring the databases up to date.
+
+    Each service's numbered SQL files are applied once, in order, in the database of its <SERVICE>_DATABASE_URL
+    (TASK_DATABASE_URL, ...). Safe to run many at once. A file that was changed after it was applied is refused.
+    """
+    from . import local
+
+    root = _root(directory)
+    if postgres is not None and not (show_status or dry_run):
+        from .databases import provision
+
+        provision(root, postgres, service)
+    sys.exit(local.migrate(root, service=service, show_status=show_status, dry_run=dry_run))
+
+
+@main.command()
+@stack_folder
+@click.option("--service", metavar="SERVICE", help="Only this part's lines.")
+@click.option("--request", metavar="ID", help="Only one request's lines, through every part.")
+@click.option("--follow", "-f", is_flag=True, help="Wait for further lines.")
+def logs(directory: Path, service: str | None, request: str | None, follow: bool) -> None:
+    """Show the local stack's logs."""
+    from . import local
+
+    sys.exit(local.logs(_root(directory), service=service, request=request, follow=follow))
+
+
+@main.command()
+@click.argument("service")
+@stack_folder
+def psql(service: str, directory: Path) -> None:
+    """Open a prompt on a service's database in the local stack."""
+    from . import local
+
+    sys.exit(local.psql(_root(directory), service))
+
+
+@main.command()
+@click.option("--listen", metavar="HOST:PORT", required=True, help="Where to listen, such as 127.0.0.1:8080.")
+@click.option(
+    "--upstream", "upstreams", metavar="HOST:PORT", multiple=True, required=True, help="May be repeated."
+)
+@click.option("--policy", type=click.Choice(["round-robin"]), default="round-robin", show_default=True)
+@click.option(
+    "--health-path", metavar="PATH", default="/readyz", show_default=True, help="Asked of each upstream."
+)
+def balance(listen: str, upstreams: tuple[str, ...], policy: str, health_path: str) -> None:
+    """Run the load balancer alone, in front of anything that speaks HTTP.
+
+    \b
+    focushub balance --listen 127.0.0.1:8080 --upstream 127.0.0.1:3000 --upstream 127.0.0.1:3100
+    """
+    from focushub_core.proxy import loadbalancer
+
+    loadbalancer.balance(listen, upstreams, policy, health_path)
+
+
+if __name__ == "__main__":
+    main()
