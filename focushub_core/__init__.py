@@ -1,1 +1,128 @@
-"""FocusHub: services for aiohttp that start as a stack."""
+"""FocusHub: services for aiohttp that start as a stack.
+
+The names people use, grouped by what they are for. They are loaded when first used, so that a process pays only
+for what it needs: a load balancer imports neither a database driver nor a Redis client.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from focushub_core.database import Database
+    from focushub_core.errors import (
+        BadRequest,
+        ConfigurationError,
+        Conflict,
+        FieldError,
+        FocusHubError,
+        Forbidden,
+        Invalid,
+        NotFound,
+        TooManyRequests,
+        Unauthorized,
+        Unavailable,
+    )
+    from focushub_core.health import Check, Report
+    from focushub_core.http import (
+        Answer,
+        Body,
+        Header,
+        Instant,
+        Limit,
+        Page,
+        Routes,
+        delete,
+        get,
+        patch,
+        post,
+        put,
+    )
+    from focushub_core.http.pages import Pager
+    from focushub_core.identity import User
+    from focushub_core.part import Part
+    from focushub_core.service import Service, ServiceSettings
+    from focushub_core.settings import Secret, Settings
+
+_WHERE = {
+    # a service and what it is made of
+    "focushub_core.service": ("Service", "ServiceSettings"),
+    "focushub_core.part": ("Part",),
+    "focushub_core.database": ("Database",),
+    "focushub_core.settings": ("Secret", "Settings"),
+    "focushub_core.health": ("Check", "Report"),
+    # what a handler speaks
+    "focushub_core.http.routing": ("Routes", "delete", "get", "patch", "post", "put"),
+    "focushub_core.http.models": ("Answer", "Body", "Header", "Instant"),
+    "focushub_core.http.pages": ("Limit", "Page", "Pager"),
+    "focushub_core.identity.user": ("User",),
+    # what it raises
+    "focushub_core.errors": (
+        "BadRequest",
+        "ConfigurationError",
+        "Conflict",
+        "FieldError",
+        "FocusHubError",
+        "Forbidden",
+        "Invalid",
+        "NotFound",
+        "TooManyRequests",
+        "Unauthorized",
+        "Unavailable",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = [  # noqa: RUF022 - grouped as above
+    "Service",
+    "ServiceSettings",
+    "Part",
+    "Database",
+    "Secret",
+    "Settings",
+    "Check",
+    "Report",
+    "Routes",
+    "delete",
+    "get",
+    "patch",
+    "post",
+    "put",
+    "Answer",
+    "Body",
+    "Header",
+    "Instant",
+    "Limit",
+    "Page",
+    "Pager",
+    "User",
+    "BadRequest",
+    "ConfigurationError",
+    "Conflict",
+    "FieldError",
+    "FocusHubError",
+    "Forbidden",
+    "Invalid",
+    "NotFound",
+    "TooManyRequests",
+    "Unauthorized",
+    "Unavailable",
+]
+
+__version__ = _version("focushub-core")
+
+
+def __getattr__(name: str) -> object:
+    """Loads a public name when it is first used (PEP 562)."""
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

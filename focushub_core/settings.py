@@ -13,7 +13,7 @@ Rules that hold here:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -95,12 +95,18 @@ def read_layers(root: Path | None, environ: Mapping[str, str] | None = None) -> 
 
 
 def load(
-    wanted: type[S], *, owner: str = "", root: Path | None = None, environ: Mapping[str, str] | None = None
+    wanted: type[S],
+    *,
+    owner: str = "",
+    root: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    required: Collection[str] = (),
 ) -> S:
     """Reads ``wanted`` for the service ``owner`` (its key, such as ``task``).
 
-    ``root`` is the stack's folder; where left out it is looked for from the working directory upwards. Raises
-    `ConfigurationError` that names every missing or wrong setting.
+    ``root`` is the stack's folder; where left out it is looked for from the working directory upwards. ``required``
+    names settings that this owner cannot do without though they have a default. Raises `ConfigurationError` that
+    names every missing or wrong setting.
     """
     values = read_layers(root or find_root(Path.cwd()), environ)
     prefix = f"{owner.upper().replace('-', '_')}_" if owner else ""
@@ -108,11 +114,13 @@ def load(
     names: dict[str, str] = {}
     for field in msgspec.structs.fields(wanted):
         own = prefix + field.encode_name
-        names[field.encode_name] = own if own in values or field.required else field.encode_name
+        missing_is_own = field.required or field.encode_name in required
+        names[field.encode_name] = own if own in values or missing_is_own else field.encode_name
         text = values.get(own, values.get(field.encode_name))
         if text is not None:
             given[field.encode_name] = _typed(text, field.type)
     wrong = check(given, wanted, strict=False)
+    wrong += [FieldError(name, "missing", "") for name in required if name not in given]
     if wrong:
         raise ConfigurationError("; ".join(_say(problem, names) for problem in wrong))
     return msgspec.convert(given, wanted, strict=False)

@@ -1,0 +1,99 @@
+"""Errors as RFC 9457 problem documents: the one place where an exception becomes an answer.
+
+Rules that hold here:
+
+* Every error of every part is ``application/problem+json`` with ``type, title, status, detail, code, request_id``, and
+  ``errors: [{field, code, detail}]`` where fields are wrong.
+* An unexpected exception is logged with its trace and answered as 500 without a word about what happened inside;
+  only in development its text is the ``detail``.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from focushub_core import errors
+from focushub_core.errors import FocusHubError
+from focushub_core.telemetry.context import request_id
+
+CONTENT_TYPE = "application/problem+json"
+
+_log = logging.getLogger(__name__)
+
+_BY_STATUS: dict[int, type[FocusHubError]] = {
+    kind.status: kind
+    for kind in (
+        errors.BadRequest,
+        errors.Forbidden,
+        errors.NotFound,
+        errors.MethodNotAllowed,
+        errors.Conflict,
+        errors.PayloadTooLarge,
+        errors.UnsupportedMediaType,
+        errors.Invalid,
+        errors.Unavailable,
+    )
+}
+
+
+def document(error: FocusHubError) -> dict[str, Any]:
+    """The problem document of ``error`` (RFC 9457, 3.1), with the id of the request that is being served."""
+    problem: dict[str, Any] = {
+        "type": f"urn:focushub:problem:{error.code.replace('_', '-')}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail or error.title,
+        "code": error.code,
+        "request_id": request_id.get(),
+    }
+    if error.errors:
+        problem["errors"] = [wrong._asdict() for wrong in error.errors]
+    return problem | error.extensions
+
+
+def response(error: FocusHubError) -> web.Response:
+    """``error`` as an answer."""
+    return web.Response(
+        status=error.status,
+        body=msgspec.json.encode(document(error), enc_hook=str),
+        content_type=CONTENT_TYPE,
+        headers=error.headers,
+    )
+
+
+def middleware(*, show_internals: bool) -> Any:
+    """Answers every exception of the handlers behind it with a problem document."""
+
+    @web.middleware
+    async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except FocusHubError as error:
+            if error.status >= 500:
+                _log.warning("request failed", exc_info=True, extra={"code": error.code})
+            return response(error)
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            return response(from_aiohttp(error))
+        except ConnectionError:
+            raise  # the client went away: there is nobody to answer
+        except Exception as error:  # noqa: BLE001 - the edge of the process
+            _log.exception("unexpected error")
+            return response(errors.Internal(f"{type(error).__name__}: {error}" if show_internals else None))
+
+    return problems
+
+
+def from_aiohttp(error: web.HTTPException) -> FocusHubError:
+    """What aiohttp itself refuses (an unknown route, a wrong method, a body over the limit) in our words."""
+    kind = _BY_STATUS.get(error.status, errors.BadRequest if error.status < 500 else errors.Internal)
+    headers = {name: value for name, value in error.headers.items() if name == "Allow"}
+    found = kind(None)
+    found.headers.update(headers)
+    return found

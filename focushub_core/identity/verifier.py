@@ -1,0 +1,69 @@
+"""From a request's ``Authorization`` to the `User`, with a bounded memory of what was verified.
+
+A signature costs about 110 us to verify, a look into the memory under 1 us; the memory holds a token's digest,
+never the token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from focushub_core.errors import Unauthorized
+from focushub_core.identity import tokens
+from focushub_core.identity.keys import KeySource
+from focushub_core.identity.user import User
+
+REMEMBERED = 4096
+"""Tokens; the oldest leaves first."""
+
+
+class Verifier:
+    """Verifies access tokens of one issuer for one audience; ``clock`` gives seconds since the epoch."""
+
+    def __init__(
+        self, keys: KeySource, *, issuer: str, audience: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._clock = clock
+        self._known: dict[bytes, User] = {}
+
+    async def user_of(self, request: web.Request) -> User:
+        """The user whose token came with ``request``; raises `Unauthorized`, or `Unavailable` without keys."""
+        return await self.verify(bearer(request.headers.get("Authorization")))
+
+    async def verify(self, token: str) -> User:
+        """The user whom ``token`` speaks for now."""
+        digest = hashlib.blake2b(token.encode(), digest_size=16).digest()
+        user = self._known.get(digest)
+        now = self._clock()
+        if user is None:
+            keys = await self._keys.keys_for(tokens.key_id(token))
+            user = tokens.verify(token, keys, issuer=self._issuer, audience=self._audience, now=now)
+            self._remember(digest, user)
+        elif user.expires_at <= now - tokens.LEEWAY:
+            del self._known[digest]
+            raise tokens.Rejected("expired")
+        return user
+
+    def _remember(self, digest: bytes, user: User) -> None:
+        if len(self._known) >= REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[digest] = user
+
+
+def bearer(authorization: str | None) -> str:
+    """The token of an ``Authorization: Bearer`` field (RFC 6750, 2.1)."""
+    if authorization is None:
+        raise Unauthorized("Send an access token: Authorization: Bearer <token>.")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized(
+            "The Authorization field is not of the form: Bearer <token>.", code="invalid_request"
+        )
+    return token.strip()

@@ -1,0 +1,191 @@
+"""An HTTP part of a stack: what the balancer, the gateway and every service have in common.
+
+Rules that hold here:
+
+* Nothing is opened at import or in ``__init__``: resources are opened in `Part.open`, on a stack that closes them.
+* A part answers ``/health /livez /readyz /metrics``, gives every request an id and a log line, and every error a
+  problem document. A subclass says only what is its own.
+* `Part.application` is an ordinary ``aiohttp.web.Application``: it runs under any aiohttp runner and test client.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from aiohttp import web
+
+from focushub_core import settings as settings_module
+from focushub_core import stack as stack_module
+from focushub_core.errors import ConfigurationError
+from focushub_core.health import Check, Report, examine
+from focushub_core.http import handlers, problems
+from focushub_core.http.models import encode
+from focushub_core.http.routing import Route, marked
+from focushub_core.settings import Settings
+from focushub_core.stack import Stack
+from focushub_core.telemetry import logs, metrics, observe
+
+T = TypeVar("T")
+
+MAX_BODY = 1024 * 1024
+"""Bytes of a request's body, unpacked."""
+
+
+class Part:
+    """A process that answers HTTP. Subclass it and say ``name``; see `Service` for one with a database.
+
+    ``settings`` are read from the environment where left out. ``stack`` is the stack's file where there is one.
+    """
+
+    name: ClassVar[str]
+    """The part's name in its stack: ``load-balancer``, ``task-service``."""
+    version: ClassVar[str] = "0.1.0"
+    settings_type: ClassVar[type[Settings]] = Settings
+    routes: ClassVar[Iterable[Iterable[Route]]] = ()
+    default_port: ClassVar[int] = 8000
+
+    def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
+        self.stack = stack
+        self.settings = settings or self.load_settings(stack)
+        self.metrics = metrics.HttpMetrics()
+        self.checks: list[Check] = []
+        self.draining = False
+        self.providers: dict[type, handlers.Provider] = {web.Request: lambda request: request}
+
+    # What a subclass may say --------------------------------------------------------------------------------
+
+    @classmethod
+    def key(cls) -> str:
+        """The name without ``-service``: its own settings begin with it (``TASK_DATABASE_URL``)."""
+        return cls.name.removesuffix("-service")
+
+    def port_in(self, stack: Stack) -> int | None:
+        """The port that the stack's file gives this part."""
+        return None
+
+    async def open(self, resources: AsyncExitStack) -> None:
+        """Opens what the part needs while it runs; ``resources`` closes it. Call ``super().open(resources)`` first."""
+
+    def provide(self, kind: type[T], value: T) -> None:
+        """Handlers with a parameter of type ``kind`` get ``value``."""
+        self.providers[kind] = lambda _: value
+
+    def middlewares(self) -> Iterable[Any]:
+        """aiohttp middlewares around the part's own routes, the outermost first."""
+        return ()
+
+    # What it does -------------------------------------------------------------------------------------------
+
+    def application(self) -> web.Application:
+        """The part as an aiohttp application; its resources open when the application starts."""
+        app = web.Application(
+            middlewares=[
+                observe.middleware(self.metrics),
+                problems.middleware(show_internals=not self.settings.production),
+                *self.middlewares(),
+            ],
+            client_max_size=MAX_BODY,
+        )
+        app.on_response_prepare.append(observe.add_request_id)
+        app.on_response_prepare.append(self._close_while_draining)
+        app.cleanup_ctx.append(self._lifespan)
+        app.router.add_get("/health", self._health)
+        app.router.add_get("/livez", self._livez)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+        self.add_routes(app)
+        return app
+
+    def add_routes(self, app: web.Application) -> None:
+        """Compiles `all_routes` into the application."""
+        for route in self.all_routes():
+            handler = handlers.build(route, self.providers)
+            if route.method == "GET":
+                app.router.add_get(route.path, handler)
+            else:
+                app.router.add_route(route.method, route.path, handler)
+
+    def all_routes(self) -> Iterator[Route]:
+        """The routes that methods are marked with, then those of ``routes``."""
+        yield from marked(self)
+        for group in self.routes:
+            yield from group
+
+    async def report(self) -> Report:
+        """Asks every dependency."""
+        return Report(self.name, await examine(self.checks), self.draining)
+
+    @property
+    def port(self) -> int:
+        """Where it listens: ``PORT``, else what the stack's file says, else ``default_port``."""
+        if self.settings.port is not None:
+            return self.settings.port
+        return (self.port_in(self.stack) if self.stack else None) or self.default_port
+
+    @classmethod
+    def run(cls) -> None:
+        """Runs the part until SIGTERM (drains first) or SIGINT (finishes what runs); ends the process.
+
+        Wrong settings are named on standard error, all at once, with exit status 1.
+        """
+        from focushub_core.runtime import serve
+
+        try:
+            part = cls.in_stack()
+        except ConfigurationError as error:
+            print(f"{cls.name}: {error}", file=sys.stderr)  # noqa: T201 - logs are not set up yet
+            sys.exit(1)
+        logs.configure(
+            part.settings.instance or part.name,
+            as_json=part.settings.logs_as_json,
+            level=part.settings.log_level,
+        )
+        sys.exit(serve.run(part))
+
+    @classmethod
+    def in_stack(cls) -> Part:
+        """The part as it is set up here: by the environment and the stack whose folder this is."""
+        root = stack_module.find_root(Path.cwd())
+        return cls(stack=stack_module.load(root) if root else None)
+
+    def load_settings(self, stack: Stack | None) -> Settings:
+        """The part's settings from the environment and the stack's ``.env``."""
+        return settings_module.load(self.settings_type, owner=self.key(), root=stack.root if stack else None)
+
+    # ----------------------------------------------------------------------------------------------------------
+
+    async def _lifespan(self, _: web.Application) -> AsyncIterator[None]:
+        async with AsyncExitStack() as resources:
+            await self.open(resources)
+            yield
+
+    async def _close_while_draining(self, _: web.Request, response: web.StreamResponse) -> None:
+        if self.draining:
+            response.force_close()
+
+    async def _health(self, _: web.Request) -> web.Response:
+        report = await self.report()
+        return _json(200 if report.healthy else 503, report.health(datetime.now(UTC), self.version))
+
+    async def _livez(self, _: web.Request) -> web.Response:
+        return _json(200, {"status": "alive"})
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        report = await self.report()
+        body = report.readiness()
+        if "verbose" not in request.query:
+            body = {"status": body["status"]}
+        return _json(200 if report.ready else 503, body)
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=self.metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+def _json(status: int, body: object) -> web.Response:
+    headers = {"Cache-Control": "no-store"}
+    return web.Response(status=status, body=encode(body), content_type="application/json", headers=headers)

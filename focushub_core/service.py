@@ -1,0 +1,114 @@
+"""A service: an HTTP part with a database of its own, that knows who is asking.
+
+A whole one::
+
+    class Notes(Service):
+        name = "notes-service"
+        database = Database(migrations="migrations")
+
+        @get("/v1/notes/{note_id}")
+        async def read(self, note_id: UUID, user: User, database: Database) -> Note: ...
+
+    if __name__ == "__main__":
+        Notes.run()
+
+Settings, logs, request ids, health, problems, metrics, the database's pool, the token's verification and a
+graceful stop come with the class; a handler's signature says what it takes (see `focushub_core.http.handlers`).
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import ClassVar
+
+import aiohttp
+
+from focushub_core import settings as settings_module
+from focushub_core.database import Database
+from focushub_core.health import Check
+from focushub_core.http import handlers
+from focushub_core.identity.keys import TIMEOUT, KeySource
+from focushub_core.identity.user import User
+from focushub_core.identity.verifier import Verifier
+from focushub_core.part import Part
+from focushub_core.settings import Secret, Settings
+from focushub_core.stack import Stack
+
+
+class ServiceSettings(Settings, frozen=True, kw_only=True):
+    """What a service reads; the service ``task`` reads ``TASK_DATABASE_URL`` before ``DATABASE_URL``."""
+
+    database_url: Secret | None = None
+    """Needed by a service that declares a database."""
+    auth_jwks_url: str | None = None
+    """Where the keys are that tokens are verified with; needed by a service with a handler that takes a `User`."""
+    auth_issuer: str = "focushub"
+    auth_audience: str = "focushub"
+
+
+class Service(Part):
+    """Subclass it, declare, ``run()``."""
+
+    settings_type: ClassVar[type[Settings]] = ServiceSettings
+    settings: ServiceSettings
+    database: Database | None = None
+    """Declared on the class; each service object opens one of its own."""
+
+    def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
+        super().__init__(settings, stack=stack)
+        self.providers[User] = self._verifier().user_of
+        if self.database is not None:
+            self.database = copy.copy(self.database)
+            self.provide(Database, self.database)
+            self.checks.append(Check("database", self.database.check))
+
+    async def open(self, resources: AsyncExitStack) -> None:
+        """Opens the database's pool; PostgreSQL may be away: the service starts, is unhealthy, and recovers."""
+        await super().open(resources)
+        if self.database is not None and self.settings.database_url is not None:
+            await self.database.open(self.settings.database_url.reveal())
+            resources.push_async_callback(self.database.close)
+
+    async def fetch_keys(self) -> bytes:
+        """The JWKS document with the keys that tokens are verified with; asked rarely (`identity.keys`)."""
+        async with (
+            aiohttp.ClientSession(timeout=TIMEOUT) as session,
+            session.get(str(self.settings.auth_jwks_url), raise_for_status=True) as response,
+        ):
+            return await response.read()
+
+    def load_settings(self, stack: Stack | None) -> Settings:
+        return settings_module.load(
+            self.settings_type,
+            owner=self.key(),
+            root=stack.root if stack else None,
+            required=tuple(self._required()),
+        )
+
+    def port_in(self, stack: Stack) -> int | None:
+        entry = stack.services.get(self.key())
+        return entry.port if entry else None
+
+    @classmethod
+    def migrations(cls) -> Path | None:
+        """The folder of its migrations: as declared, relative to the module of the class."""
+        if cls.database is None or cls.database.migrations is None:
+            return None
+        return Path(inspect.getfile(cls)).parent / cls.database.migrations
+
+    def _required(self) -> Iterator[str]:
+        """Settings that this service cannot do without."""
+        if self.database is not None:
+            yield "DATABASE_URL"
+        own_keys = type(self).fetch_keys is not Service.fetch_keys
+        if not own_keys and any(handlers.takes(route, User) for route in self.all_routes()):
+            yield "AUTH_JWKS_URL"
+
+    def _verifier(self) -> Verifier:
+        return Verifier(
+            KeySource(self.fetch_keys), issuer=self.settings.auth_issuer, audience=self.settings.auth_audience
+        )

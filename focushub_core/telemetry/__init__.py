@@ -1,0 +1,1 @@
+"""What a running part says of itself: log lines, request ids, metrics."""
