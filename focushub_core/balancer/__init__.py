@@ -1,0 +1,22 @@
+"""Balancing: which of several replicas serves the next request, and which are fit to."""
+
+from __future__ import annotations
+
+from focushub_core.balancer.health import CheckResult, Health, HealthSettings, Outcome, State
+from focushub_core.balancer.policies import RoundRobin
+from focushub_core.balancer.retry import RetryBudget, Stage, may_resend
+from focushub_core.balancer.upstreams import Pool, Upstream
+
+__all__ = [
+    "CheckResult",
+    "Health",
+    "HealthSettings",
+    "Outcome",
+    "Pool",
+    "RetryBudget",
+    "RoundRobin",
+    "Stage",
+    "State",
+    "Upstream",
+    "may_resend",
+]

@@ -1,0 +1,114 @@
+"""Is an upstream fit for requests? Active checks and what requests themselves show, as counters.
+
+Rules that hold here:
+
+* Active: ``fall`` failed checks in a row take an upstream down, ``rise`` passed ones bring it up again. The very
+  first result decides at once. An upstream that answers "not ready" drains: it gets nothing new from then on.
+* Passive (outlier ejection): ``failures`` failed requests in a row eject an upstream for ``ejection_s`` x n, n
+  counting how often in succession, at most ``longest_ejection_s``.
+* An ejection because nobody could connect ends early when ``rise`` checks pass: they prove just what was missing.
+  One because of bad answers does not: a check does not ask what failed.
+* The clock is an argument, in seconds that never go back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Outcome(Enum):
+    """What a forwarded request showed about its upstream."""
+
+    ANSWERED = "answered"
+    FAULTY = "faulty"
+    """No answer, half an answer, nonsense, or 500."""
+    UNREACHABLE = "unreachable"
+    """No connection."""
+
+
+class CheckResult(Enum):
+    """What an active check found."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_READY = "not ready"
+    """It answered 503: alive, and asking for no more."""
+
+
+class State(Enum):
+    """Where an upstream stands; only the first two get requests in normal times."""
+
+    UNKNOWN = "unknown"
+    UP = "up"
+    DRAINING = "draining"
+    DOWN = "down"
+    EJECTED = "ejected"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSettings:
+    """Counts in a row, and seconds."""
+
+    rise: int = 2
+    fall: int = 3
+    failures: int = 5
+    ejection_s: float = 30.0
+    longest_ejection_s: float = 300.0
+
+
+@dataclass(slots=True)
+class Health:
+    """The health of one upstream."""
+
+    settings: HealthSettings = field(default_factory=HealthSettings)
+    _up: bool | None = None
+    _draining: bool = False
+    _passed: int = 0
+    _failed: int = 0
+    _failures: int = 0
+    _ejections: int = 0
+    _ejected_until: float = float("-inf")
+    _ejected_for: float = 0.0
+    _unreachable: bool = False
+
+    def state(self, now: float) -> State:
+        """Where it stands at ``now``."""
+        if self._up is False:
+            return State.DOWN
+        if now < self._ejected_until:
+            return State.EJECTED
+        if self._draining:
+            return State.DRAINING
+        return State.UNKNOWN if self._up is None else State.UP
+
+    def checked(self, result: CheckResult, now: float) -> None:
+        """Count an active check."""
+        self._draining = result is CheckResult.NOT_READY
+        if result is CheckResult.FAILED:
+            self._passed, self._failed = 0, self._failed + 1
+            if self._up is None or self._failed >= self.settings.fall:
+                self._up = False
+            return
+        self._passed, self._failed = self._passed + 1, 0
+        if self._up is None or self._passed >= self.settings.rise:
+            self._up = True
+            if self._unreachable:
+                self._ejected_until = min(self._ejected_until, now)
+
+    def observed(self, outcome: Outcome, now: float) -> None:
+        """Count a request."""
+        if outcome is Outcome.ANSWERED:
+            self._failures = 0
+            return
+        self._failures += 1
+        if self._failures >= self.settings.failures and now >= self._ejected_until:
+            self._eject(outcome, now)
+
+    def _eject(self, outcome: Outcome, now: float) -> None:
+        served_s = now - self._ejected_until
+        self._ejections = self._ejections + 1 if served_s <= self._ejected_for else 1
+        self._ejected_for = min(self.settings.ejection_s * self._ejections, self.settings.longest_ejection_s)
+        self._ejected_until = now + self._ejected_for
+        self._unreachable = outcome is Outcome.UNREACHABLE
+        self._failures = self._passed = 0
