@@ -1,0 +1,32 @@
+"""Rate limits: exact over all processes that share a Redis, and kept up, by shares, while it is away.
+
+`Policy` says what is limited, `Limiter` decides, `RateLimits` puts it in front of handlers. Importing this
+package loads neither redis nor aiohttp.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from focushub_core.ratelimit.gcra import Charge, Decision
+from focushub_core.ratelimit.limiter import Limiter, Verdict
+from focushub_core.ratelimit.local import LocalStore
+from focushub_core.ratelimit.policy import Policy
+
+if TYPE_CHECKING:
+    from focushub_core.ratelimit.middleware import RateLimits
+    from focushub_core.ratelimit.redis_store import RedisStore
+
+__all__ = ["Charge", "Decision", "Limiter", "LocalStore", "Policy", "RateLimits", "RedisStore", "Verdict"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "RedisStore":
+        from focushub_core.ratelimit.redis_store import RedisStore
+
+        return RedisStore
+    if name == "RateLimits":
+        from focushub_core.ratelimit.middleware import RateLimits
+
+        return RateLimits
+    raise AttributeError(name)
