@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -60,11 +60,17 @@ class RedisTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ServiceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[services.<key>]``: a service of the stack; one without ``database`` has none."""
+    """``[services.<key>]``: a service of the stack; one without ``database`` has none.
+
+    ``prefixes`` are the paths that the gateway sends to it. Of these, those under ``public`` need no token, and
+    requests under ``day_aware`` get the person's day settings with them.
+    """
 
     port: Port
     prefixes: tuple[Prefix, ...]
     database: Identifier | None = None
+    public: tuple[Prefix, ...] = ()
+    day_aware: tuple[Prefix, ...] = ()
 
 
 class LimitTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,7 +100,9 @@ class ServiceEntry(msgspec.Struct, frozen=True):
     key: str
     port: int
     prefixes: tuple[str, ...]
-    database: str | None
+    database: str | None = None
+    public: tuple[str, ...] = ()
+    day_aware: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -161,12 +169,10 @@ def parse(text: str, root: Path) -> Stack:
         problems = [*_clashes(file)]
     if problems:
         raise ConfigurationError(f"{FILE_NAME} is not usable: " + "; ".join(problems))
-    services = {key: ServiceEntry(key=key, **_as_dict(table)) for key, table in file.services.items()}
+    services = {
+        key: ServiceEntry(key=key, **msgspec.structs.asdict(table)) for key, table in file.services.items()
+    }
     return Stack(root, file.stack.name, file.load_balancer, file.gateway, file.redis, services, file.limits)
-
-
-def _as_dict(table: ServiceTable) -> dict[str, Any]:
-    return {"port": table.port, "prefixes": table.prefixes, "database": table.database}
 
 
 def _clashes(file: StackFile) -> list[str]:
