@@ -1,0 +1,1 @@
+"""Routes, checks tokens, gathers the dashboard."""

@@ -1,0 +1,1 @@
+"""In front of the gateways."""
