@@ -3,7 +3,8 @@
 Rules that hold here:
 
 * The cluster appears whole or not at all: initdb works in a folder beside it, which is then renamed.
-* ``postgresql.conf`` is written anew before each start; what people want to add goes into ``local.conf`` beside it.
+* ``postgresql.conf`` and ``pg_hba.conf`` are written anew before each start; what people want to add goes into
+  ``local.conf`` beside them.
 * A process id in ``postmaster.pid`` proves nothing: after kill -9 it may be a zombie's or somebody else's.
 """
 
@@ -16,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -52,10 +54,20 @@ _SETTINGS = {
     "log_min_error_statement": "panic",  # a statement in the log could hold what somebody entered
 }
 _SETTINGS_SINCE_18 = {"io_method": "sync"}  # no I/O worker processes
+# A service's role has no business in the databases that come with the cluster.
+_ACCESS = """\
+# Written anew before each start.
+local all                 {superuser}           scram-sha-256
+host  all                 {superuser} samehost  scram-sha-256
+local postgres,template1  all                   reject
+host  postgres,template1  all         samehost  reject
+local all                 all                   scram-sha-256
+host  all                 all         samehost  scram-sha-256
+"""
 
 
 class EmbeddedPostgres(EmbeddedServer):
-    """A PostgreSQL server; ``user`` is its superuser."""
+    """A PostgreSQL server; ``user`` is its superuser, ``settings`` go before those of this module."""
 
     name = "PostgreSQL"
     stop_signal = signal.SIGINT  # "fast": sessions are ended, a checkpoint is written
@@ -68,9 +80,11 @@ class EmbeddedPostgres(EmbeddedServer):
         password: str,
         user: str = "postgres",
         run_as: str | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(data, port=port, password=password, run_as=run_as)
         self.user = user
+        self.settings = dict(settings or {})
         self.socket_folder: Path | None = None
         self._binaries: Binaries | None = None
 
@@ -179,11 +193,14 @@ class EmbeddedPostgres(EmbeddedServer):
     def _write_settings(self, version: int) -> None:
         settings = {**_SETTINGS, **(_SETTINGS_SINCE_18 if version >= 18 else {})}
         settings |= {"port": str(self.port), "unix_socket_directories": str(self.socket_folder)}
+        settings |= self.settings
         lines = ["# Written anew before each start; own settings go into local.conf.\n"]
         lines += [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in settings.items()]
         if (self.data / "local.conf").exists():
             lines.append("include 'local.conf'\n")
         place.write_private(self.data / "postgresql.conf", "".join(lines), self._account)
+        superuser = '"' + self.user.replace('"', '""') + '"'
+        place.write_private(self.data / "pg_hba.conf", _ACCESS.format(superuser=superuser), self._account)
 
 
 def _locale(version: int) -> list[str]:

@@ -1,0 +1,259 @@
+"""`Database`: what a service asks its PostgreSQL database through."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from focushub_core.database.driver import DriverConnection, Record, load
+from focushub_core.database.errors import unavailable
+from focushub_core.database.pool import Pool, PoolStatus
+from focushub_core.errors import ConfigurationError, FocusHubError, GatewayTimeout, Internal, Unavailable
+
+T = TypeVar("T")
+Isolation = Literal["read committed", "repeatable read", "serializable"]
+
+_log = logging.getLogger("focushub.database")
+_LEVELS: dict[Isolation | None, str] = {
+    None: "BEGIN",
+    "read committed": "BEGIN ISOLATION LEVEL READ COMMITTED",
+    "repeatable read": "BEGIN ISOLATION LEVEL REPEATABLE READ",
+    "serializable": "BEGIN ISOLATION LEVEL SERIALIZABLE",
+}
+
+
+class Queries(ABC):
+    """Ways to ask. SQL has ``$1``, ``$2`` for ``args``; ``timeout`` is in seconds, by default the database's.
+
+    All raise Unavailable (503) when PostgreSQL is away, GatewayTimeout (504) at the deadline, and what
+    `focushub_core.database.errors` says of constraints.
+    """
+
+    @abstractmethod
+    async def fetch(self, sql: str, *args: Any, timeout: float | None = None) -> list[Record]:
+        """All rows."""
+
+    @abstractmethod
+    async def fetchrow(self, sql: str, *args: Any, timeout: float | None = None) -> Record | None:
+        """The first row, None if there is none."""
+
+    @abstractmethod
+    async def execute(self, sql: str, *args: Any, timeout: float | None = None) -> str:
+        """Run a statement; the answer is PostgreSQL's command tag, such as ``UPDATE 3``."""
+
+    async def fetchval(self, sql: str, *args: Any, timeout: float | None = None) -> Any:
+        """The first row's first value, None if there is no row."""
+        row = await self.fetchrow(sql, *args, timeout=timeout)
+        return None if row is None else row[0]
+
+    async def all(
+        self, struct_type: Callable[..., T], sql: str, *args: Any, timeout: float | None = None
+    ) -> list[T]:
+        """All rows as ``struct_type(**row)``: columns are its fields, values as PostgreSQL gives them."""
+        return [struct_type(**row) for row in await self.fetch(sql, *args, timeout=timeout)]
+
+    async def one(
+        self, struct_type: Callable[..., T], sql: str, *args: Any, timeout: float | None = None
+    ) -> T | None:
+        """The first row as ``struct_type(**row)``, None if there is none."""
+        row = await self.fetchrow(sql, *args, timeout=timeout)
+        return None if row is None else struct_type(**row)
+
+
+class Connection(Queries):
+    """One session within a transaction. It is not to be used after the transaction, nor by two tasks at once."""
+
+    def __init__(self, driver: DriverConnection, query_timeout: float) -> None:
+        self._driver: DriverConnection | None = driver
+        self._query_timeout = query_timeout
+        self._depth = 0
+
+    async def fetch(self, sql: str, *args: Any, timeout: float | None = None) -> list[Record]:
+        return await self._session().fetch(sql, args, timeout or self._query_timeout)
+
+    async def fetchrow(self, sql: str, *args: Any, timeout: float | None = None) -> Record | None:
+        return await self._session().fetchrow(sql, args, timeout or self._query_timeout)
+
+    async def execute(self, sql: str, *args: Any, timeout: float | None = None) -> str:
+        return await self._session().execute(sql, args, timeout or self._query_timeout)
+
+    @asynccontextmanager
+    async def transaction(self, *, isolation: Isolation | None = None) -> AsyncIterator[Connection]:
+        """Within a transaction: a savepoint, so that what fails inside undoes only itself."""
+        name, self._depth = f"s{self._depth}", self._depth + 1
+        begin, commit, undo = _LEVELS[isolation], "COMMIT", "ROLLBACK"
+        if self._depth > 1:
+            begin, commit = f"SAVEPOINT {name}", f"RELEASE SAVEPOINT {name}"
+            undo = f"ROLLBACK TO SAVEPOINT {name}"
+        await self.execute(begin)
+        try:
+            yield self
+        except BaseException:
+            await self._undo(undo)
+            raise
+        else:
+            await self._commit(commit)
+        finally:
+            self._depth -= 1
+
+    async def _commit(self, command: str) -> None:
+        """PostgreSQL answers COMMIT with ROLLBACK, and no error, when a statement before it had failed."""
+        if await self.execute(command) == "ROLLBACK":
+            raise Internal("a failed statement was passed over: the transaction was rolled back")
+
+    async def _undo(self, command: str) -> None:
+        session = self._session()
+        if session.is_closed() or session.broken_off:
+            return  # the pool leaves the transaction for us, with a deadline of its own
+        try:
+            await self.execute(command)
+        except FocusHubError as error:
+            _log.warning("%s failed: %s", command, error.__cause__ or error)
+
+    def _session(self) -> DriverConnection:
+        if self._driver is None:
+            raise Internal("a connection was used after its transaction")
+        return self._driver
+
+    def _end(self) -> None:
+        self._driver = None
+
+
+class Database(Queries):
+    """One service's own PostgreSQL database. Declared on the class, opened by the service.
+
+    ``migrations``: the folder of numbered SQL files, relative to the service's package. ``acquire_timeout`` and
+    ``query_timeout`` are in seconds: how long to wait for a connection, and how long a query may take.
+    """
+
+    def __init__(
+        self,
+        *,
+        migrations: str | Path | None = None,
+        min_size: int = 1,
+        max_size: int = 10,
+        acquire_timeout: float = 1.0,
+        query_timeout: float = 5.0,
+        driver: str = "asyncpg",
+    ) -> None:
+        self.migrations = None if migrations is None else Path(migrations)
+        self.acquire_timeout, self.query_timeout = acquire_timeout, query_timeout
+        self._min_size, self._max_size, self._driver = min_size, max_size, driver
+        self._pool: Pool | None = None
+        self._url, self._name = "", "focushub"
+        self._reachable = True
+        self._answered_at = 0.0
+
+    async def open(self, url: str, *, name: str = "focushub") -> None:
+        """Begin to connect. PostgreSQL being down is no failure: queries are 503 until it is there.
+
+        ``name`` shows in ``pg_stat_activity``. Raises ConfigurationError on an address that is none.
+        """
+        if urlsplit(url).scheme not in {"postgresql", "postgres"}:
+            raise ConfigurationError("a database's address begins with postgresql://")
+        await self.close()
+        self._url, self._name, self._reachable = url, name, True
+        self._pool = Pool(self._connect, min_size=self._min_size, max_size=self._max_size)
+        self._pool.start()
+
+    async def close(self) -> None:
+        """Close all connections; those still in use are cut."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+    @property
+    def status(self) -> PoolStatus | None:
+        """How the pool is doing; None while closed."""
+        return None if self._pool is None else self._pool.status
+
+    async def fetch(self, sql: str, *args: Any, timeout: float | None = None) -> list[Record]:
+        async with _Lease(self) as session:
+            return await session.fetch(sql, args, timeout or self.query_timeout)
+
+    async def fetchrow(self, sql: str, *args: Any, timeout: float | None = None) -> Record | None:
+        async with _Lease(self) as session:
+            return await session.fetchrow(sql, args, timeout or self.query_timeout)
+
+    async def execute(self, sql: str, *args: Any, timeout: float | None = None) -> str:
+        async with _Lease(self) as session:
+            return await session.execute(sql, args, timeout or self.query_timeout)
+
+    @asynccontextmanager
+    async def transaction(self, *, isolation: Isolation | None = None) -> AsyncIterator[Connection]:
+        """All or nothing: committed at the end of the block, rolled back when it raises or is cancelled."""
+        async with _Lease(self) as session:
+            connection = Connection(session, self.query_timeout)
+            try:
+                async with connection.transaction(isolation=isolation):
+                    yield connection
+            finally:
+                connection._end()
+
+    async def check(self, deadline: float = 1.0) -> None:
+        """Return if a real query is answered within ``deadline`` seconds, connecting included; else Unavailable.
+
+        When all connections are in use, an answer that another query got meanwhile counts: busy is not away.
+        """
+        started = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(deadline), _Lease(self, deadline, first=True) as session:
+                await session.fetchrow("SELECT 1", (), deadline)
+        except (TimeoutError, Unavailable, GatewayTimeout) as error:
+            if self._answered_at <= started:
+                raise unavailable("PostgreSQL did not answer.") from error
+
+    async def _connect(self) -> DriverConnection:
+        """Open a session, and say once when the server goes away and when it is back."""
+        try:
+            timeout = max(self.acquire_timeout, 2.0)  # a little longer than who waits: the next one profits
+            connection = await load(self._driver).connect(self._url, timeout=timeout, name=self._name)
+        except FocusHubError as error:
+            if self._reachable:
+                _log.warning("PostgreSQL is not available: %s", error.__cause__ or error)
+            self._reachable = False
+            raise
+        if not self._reachable:
+            _log.info("PostgreSQL is available again")
+        self._reachable = True
+        return connection
+
+    def _open_pool(self) -> Pool:
+        if self._pool is None:
+            raise unavailable("The database is not open.")
+        return self._pool
+
+    def _note_answer(self) -> None:
+        self._answered_at = asyncio.get_running_loop().time()
+
+
+class _Lease:
+    """A session for the length of a block; a class because it stands in the way of every query."""
+
+    __slots__ = ("_database", "_first", "_pool", "_session", "_timeout")
+
+    def __init__(self, database: Database, timeout: float | None = None, *, first: bool = False) -> None:
+        self._database, self._timeout, self._first = database, timeout, first
+        self._pool = database._open_pool()
+
+    async def __aenter__(self) -> DriverConnection:
+        session = self._pool.take()
+        if session is None:
+            timeout = self._database.acquire_timeout if self._timeout is None else self._timeout
+            session = await self._pool.acquire(timeout, first=self._first)
+        self._session = session
+        return session
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._database._note_answer()
+        self._pool.release(self._session)
