@@ -1,1 +1,1 @@
-"""What the services of this stack agree on."""
+"""What the services agree on: calendar days (`calendar`), time zones (`zones`), a person's day settings (`day`)."""
