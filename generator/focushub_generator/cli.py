@@ -9,6 +9,7 @@ Rules that hold here:
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,8 @@ def generate(directory: Path, name: str | None, dry_run: bool) -> None:
     spec = stack_spec(directory.resolve().name if name is None else name)
     render.refuse_unless_free(directory.resolve())
     if not dry_run:
+        # SIGTERM unwinds like Ctrl-C does, so that it leaves nothing behind either.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         render.generate(spec, directory)
     show.generated(spec, directory, plan(spec, inventory()).files, written=not dry_run)
 

@@ -8,14 +8,17 @@ Rules that hold here:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from focushub_core.errors import ConfigurationError
+from focushub_core.stack import ServiceEntry
 
 from .spec import StackSpec
 
 RENDERED = "templates/stack/{{cookiecutter.stack}}/"
+OWN_SECRETS: Mapping[str, tuple[str, ...]] = {"auth": ("AUTH_KEY_SECRET",)}
+"""Secrets that one service alone may see, by its key."""
 
 
 class Layer(NamedTuple):
@@ -72,21 +75,41 @@ def plan(spec: StackSpec, files: Iterable[str]) -> Plan:
 
 def values(spec: StackSpec) -> dict[str, Any]:
     """What rendered files may use; everything derived is derived here, so that templates only write it down."""
+    return {"stack": spec.name, "services": [_service_values(service) for service in spec.services]}
+
+
+def _service_values(service: ServiceEntry) -> dict[str, Any]:
     return {
-        "stack": spec.name,
-        "services": [
-            {
-                "key": service.key,
-                "name": service.name,
-                "package": service.package,
-                "variable": service.variable,
-                "port": service.port,
-                "database": service.database,
-                "prefixes": list(service.prefixes),
-            }
-            for service in spec.services
-        ],
+        "key": service.key,
+        "name": service.name,
+        "package": service.package,
+        "variable": service.variable,
+        "port": service.port,
+        "database": service.database,
+        "prefixes": list(service.prefixes),
+        "database_url": database_url(service),
+        "environment": environment(service),
     }
+
+
+def database_url(service: ServiceEntry) -> str:
+    """A service's database as Compose writes it, its password taken from ``.env``."""
+    password = from_env(f"{service.variable}_DATABASE_PASSWORD")
+    return f"postgresql://{service.database}:{password}@postgres:5432/{service.database}"
+
+
+def environment(service: ServiceEntry) -> dict[str, str]:
+    """What a service's container gets beside what all get: its database and the secrets that it uses, no other's."""
+    secrets = ("CURSOR_SECRET", *OWN_SECRETS.get(service.key, ()))
+    return {
+        f"{service.variable}_DATABASE_URL": database_url(service),
+        **{name: from_env(name) for name in secrets},
+    }
+
+
+def from_env(name: str) -> str:
+    """Compose's way to take ``name`` from ``.env`` and to say what to do where it is missing."""
+    return f"${{{name}:?run focushub prepare}}"
 
 
 def _refuse_twice(rendered: tuple[str, ...], copies: tuple[Copy, ...]) -> None:
