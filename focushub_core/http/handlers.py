@@ -33,6 +33,7 @@ Provider = Callable[[web.Request], Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _MISSING: Any = inspect.Parameter.empty
+_NOT_TEXT = (msgspec.inspect.CustomType, msgspec.inspect.StructType, msgspec.inspect.DictType)
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -109,13 +110,20 @@ def _parameter(route: Route, name: str, wanted: Any, default: Any) -> Parameter:
         for extra in get_args(wanted)[1:]:
             if isinstance(extra, Header):
                 return Parameter(name, "header", extra.name, get_args(wanted)[0], default)
-    try:
-        msgspec.json.Decoder(wanted)
-    except TypeError:
+    if not _from_text(msgspec.inspect.type_info(wanted)):
         raise ConfigurationError(
             f"{_where(route)}: nothing provides a {getattr(wanted, '__name__', wanted)} for {name!r}"
-        ) from None
+        )
     return Parameter(name, "query", name, wanted, default, many=get_origin(wanted) in (list, tuple, set))
+
+
+def _from_text(info: msgspec.inspect.Type) -> bool:
+    """Whether a value of this type can be read from a query string."""
+    if isinstance(info, msgspec.inspect.UnionType):
+        return all(_from_text(choice) for choice in info.types)
+    if isinstance(info, msgspec.inspect.CollectionType):
+        return _from_text(info.item_type)
+    return not isinstance(info, _NOT_TEXT)
 
 
 def _class_of(wanted: Any) -> Any:

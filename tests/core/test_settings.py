@@ -1,0 +1,74 @@
+"""Settings from the environment, `.env`, and the running stack."""
+
+import pytest
+
+from focushub_core import ConfigurationError, Secret, Settings
+from focushub_core.settings import load
+
+
+class TaskSettings(Settings, frozen=True, kw_only=True):
+    database_url: Secret
+    origins: tuple[str, ...] = ()
+
+
+URL = {"TASK_DATABASE_URL": "postgresql://secret-place"}
+
+
+def test_a_services_own_name_wins_over_the_common_one():
+    settings = load(
+        TaskSettings, owner="task", environ={**URL, "DATABASE_URL": "x", "PORT": "1", "TASK_PORT": "2"}
+    )
+    assert (settings.database_url, settings.port) == (Secret("postgresql://secret-place"), 2)
+
+
+def test_layers_the_environment_wins_over_dotenv_over_the_running_stack(tmp_path):
+    (tmp_path / ".focushub").mkdir()
+    (tmp_path / ".focushub/run.env").write_text("PORT=1\nHOST=run\nINSTANCE=run\n")
+    (tmp_path / ".env").write_text("PORT=2\nHOST=dotenv\n")
+    settings = load(Settings, root=tmp_path, environ={"PORT": "3"})
+    assert (settings.port, settings.host, settings.instance) == (3, "dotenv", "run")
+
+
+def test_an_empty_value_says_nothing():
+    assert load(Settings, environ={"HOST": ""}).host == "127.0.0.1"
+
+
+def test_a_comma_list_becomes_a_tuple():
+    assert load(TaskSettings, owner="task", environ={**URL, "ORIGINS": "a, b,"}).origins == ("a", "b")
+
+
+def test_every_problem_is_named_at_once_by_its_name_in_the_environment():
+    with pytest.raises(ConfigurationError) as caught:
+        load(TaskSettings, owner="task", environ={"PORT": "99999", "LOG_LEVEL": "LOUD"})
+    for name in ("PORT", "LOG_LEVEL", "TASK_DATABASE_URL"):
+        assert name in str(caught.value)
+
+
+def test_a_setting_that_this_owner_needs_is_missed_even_if_it_has_a_default():
+    with pytest.raises(ConfigurationError, match="TASK_INSTANCE is not set"):
+        load(Settings, owner="task", environ={}, required=("INSTANCE",))
+
+
+def test_no_error_and_no_repr_shows_a_value():
+    with pytest.raises(ConfigurationError) as caught:
+        load(TaskSettings, owner="task", environ={**URL, "PORT": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+    assert "secret" not in repr(load(TaskSettings, owner="task", environ=URL))
+
+
+@pytest.mark.parametrize("show", [str, repr, "{}".format, "%s".__mod__])
+def test_a_secret_is_not_shown(show):
+    assert "hunter2" not in show(Secret("hunter2"))
+
+
+@pytest.mark.parametrize(
+    ("environ", "as_json"),
+    [
+        ({}, False),
+        ({"FOCUSHUB_ENV": "production"}, True),
+        ({"LOG_FORMAT": "json"}, True),
+        ({"FOCUSHUB_ENV": "production", "LOG_FORMAT": "text"}, False),
+    ],
+)
+def test_the_log_form_follows_the_environment_unless_it_is_said(environ, as_json):
+    assert load(Settings, environ=environ).logs_as_json is as_json
