@@ -3,10 +3,10 @@
 How a parameter gets its value:
 
 * one whose name stands in the path (``/v1/notes/{note_id}``): from there;
-* ``body``: the JSON body, checked against its type;
+* ``body``: the JSON body, checked against its type; where it has a default, a request may have none;
 * one whose type has a provider (`User`, `Database`, what the service provides): from it;
 * one annotated with `Header`: from that header field;
-* any other: from the query string, by its name; a ``list`` or ``tuple`` takes every occurrence.
+* any other: from the query string, by its name (``from_`` is ``from``); a ``list`` or ``tuple`` takes every occurrence.
 
 Everything is looked at when the application is built: a parameter that nothing can fill is a `ConfigurationError`
 then. All that is wrong with a request, parameters and body, is reported in one 422.
@@ -77,6 +77,7 @@ class Signature(msgspec.Struct, frozen=True):
     provided: tuple[tuple[str, Provider], ...]
     body: Any
     result: Any
+    default_body: Any = _MISSING
 
 
 def read_signature(route: Route, providers: Mapping[type, Provider]) -> Signature:
@@ -85,17 +86,18 @@ def read_signature(route: Route, providers: Mapping[type, Provider]) -> Signatur
     parameters: list[Parameter] = []
     provided: list[tuple[str, Provider]] = []
     body: Any = None
+    default_body: Any = _MISSING
     for name, parameter in inspect.signature(route.function).parameters.items():
         if name not in hints:
             raise ConfigurationError(f"{_where(route)}: the parameter {name!r} has no annotation")
         wanted = hints[name]
         if name == "body":
-            body = wanted
+            body, default_body = wanted, parameter.default
         elif (provider := providers.get(_class_of(wanted))) is not None:
             provided.append((name, provider))
         else:
             parameters.append(_parameter(route, name, wanted, parameter.default))
-    return Signature(tuple(parameters), tuple(provided), body, hints.get("return"))
+    return Signature(tuple(parameters), tuple(provided), body, hints.get("return"), default_body)
 
 
 def takes(route: Route, kind: type) -> bool:
@@ -114,7 +116,8 @@ def _parameter(route: Route, name: str, wanted: Any, default: Any) -> Parameter:
         raise ConfigurationError(
             f"{_where(route)}: nothing provides a {getattr(wanted, '__name__', wanted)} for {name!r}"
         )
-    return Parameter(name, "query", name, wanted, default, many=get_origin(wanted) in (list, tuple, set))
+    many = get_origin(wanted) in (list, tuple, set)
+    return Parameter(name, "query", name.removesuffix("_"), wanted, default, many)
 
 
 def _from_text(info: msgspec.inspect.Type) -> bool:
@@ -154,7 +157,7 @@ def build(route: Route, providers: Mapping[type, Provider]) -> Handler:
         wrong: list[FieldError] = []
         for parameter in signature.parameters:
             arguments[parameter.name] = parameter.read(request, wrong)
-        if reader is not None:
+        if reader is not None and (signature.default_body is _MISSING or request.can_read_body):
             arguments["body"] = await _read_body(reader, request, wrong)
         if wrong:
             raise Invalid("The request is not what this route takes.", errors=wrong)

@@ -64,6 +64,14 @@ class Things(Part):
     ) -> Answer[NewThing]:
         return Answer(body, headers={"X-Match": match or "none"})
 
+    @get("/v1/things")
+    async def between(self, from_: int, to: int = 9) -> list[int]:
+        return [from_, to]
+
+    @post("/v1/due")
+    async def due(self, body: Due = Due(minutes=5)) -> Due:  # noqa: B008
+        return body
+
     @post("/v1/nothing")
     async def nothing(self) -> None: ...
 
@@ -99,6 +107,19 @@ async def test_a_created_thing_is_answered_with_its_status_and_headers(client):
     async with client.post("/v1/things", json={"title": "a"}, headers={"If-Match": "7"}) as response:
         assert (response.status, response.headers["X-Match"]) == (201, "7")
         assert await response.json() == {"title": "a", "due": None, "labels": []}
+
+
+async def test_a_query_parameter_may_be_named_like_a_keyword(client):
+    async with client.get("/v1/things?from=3") as response:
+        assert await response.json() == [3, 9]
+    async with client.get("/v1/things") as response:
+        assert [wrong["field"] for wrong in (await response.json())["errors"]] == ["from"]
+
+
+@pytest.mark.parametrize(("arguments", "minutes"), [({}, 5), ({"json": {"minutes": 7}}, 7)])
+async def test_a_body_with_a_default_may_be_left_out(client, arguments, minutes):
+    async with client.post("/v1/due", **arguments) as response:
+        assert await response.json() == {"minutes": minutes}
 
 
 async def test_nothing_is_204_without_a_body(client):
@@ -180,7 +201,7 @@ async def test_every_error_is_a_problem_document(client, method, path, status, c
 
 async def test_a_wrong_method_says_which_are_right(client):
     async with client.delete("/v1/things") as response:
-        assert response.headers["Allow"] == "POST"
+        assert response.headers["Allow"] == "GET,HEAD,POST"
 
 
 async def test_a_request_id_is_taken_up_or_made(client):
