@@ -114,6 +114,14 @@ class Conflict(RequestError):
     title = "Conflict"
 
 
+class PreconditionFailed(RequestError):
+    """What the request was to change is no longer as its author saw it (412)."""
+
+    status = 412
+    code = "precondition_failed"
+    title = "Precondition Failed"
+
+
 class PayloadTooLarge(RequestError):
     """The body is over the limit (413)."""
 
