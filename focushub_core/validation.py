@@ -71,17 +71,27 @@ _ARRAYS = (list, tuple, set, frozenset, Sequence, Set)
 
 
 def _plain(wanted: Any, value: object) -> Any:
-    """Without ``Annotated``, and for ``T | None`` just ``T``; other unions are judged as a whole."""
+    """Without ``Annotated``; for ``T | None`` just ``T``, for tagged structs the one that the value's tag names.
+
+    Other unions are judged as a whole.
+    """
     if get_origin(wanted) is Annotated:
         return _plain(get_args(wanted)[0], value)
     if get_origin(wanted) in (Union, types.UnionType):
         choices = [choice for choice in get_args(wanted) if choice not in (type(None), msgspec.UnsetType)]
+        if len(choices) > 1 and isinstance(value, dict):
+            choices = [choice for choice in choices if _is_struct(choice) and _has_tag_of(choice, value)]
         return _plain(choices[0], value) if len(choices) == 1 else wanted
     return wanted
 
 
 def _is_struct(wanted: Any) -> bool:
     return isinstance(wanted, type) and issubclass(wanted, msgspec.Struct)
+
+
+def _has_tag_of(wanted: Any, value: dict[str, object]) -> bool:
+    config = wanted.__struct_config__
+    return config.tag is not None and value.get(config.tag_field) == config.tag
 
 
 def _origin(wanted: Any) -> Any:

@@ -25,6 +25,15 @@ class Order(Body):
     pair: tuple[int, str] | None = None
 
 
+class Circle(Body, tag_field="kind", tag="circle"):
+    radius: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Box(Body, tag_field="kind", tag="box"):
+    width: int
+    height: int
+
+
 def fields(value: Any, wanted: Any = Order) -> list[tuple[str, str]]:
     return [(wrong.field, wrong.code) for wrong in check(value, wanted)]
 
@@ -52,6 +61,21 @@ def fields(value: Any, wanted: Any = Order) -> list[tuple[str, str]]:
 )
 def test_each_wrong_field_is_named_with_its_path(value, expected):
     assert fields(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"kind": "circle", "radius": 1}, []),
+        ({"kind": "circle", "radius": -1, "width": 2}, [("width", "unknown_field"), ("radius", "too_small")]),
+        ({"kind": "box", "width": "2"}, [("width", "wrong_type"), ("height", "missing")]),
+        ({"kind": "star"}, [("kind", "wrong_format")]),
+        ({"kind": ["box"]}, [("kind", "wrong_type")]),
+        ({}, [("", "missing")]),
+    ],
+)
+def test_of_several_kinds_the_one_that_is_named_is_checked(value, expected):
+    assert fields(value, Circle | Box) == expected
 
 
 def test_many_wrong_fields_are_all_reported_one_nested_one_in_an_array():
