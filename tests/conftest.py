@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["focushub_core.testing.servers"]
+pytest_plugins = ["focushub_core.testing"]

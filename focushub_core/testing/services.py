@@ -154,4 +154,6 @@ def _build(kind: type[Service], mint: TokenMint, environ: dict[str, str]) -> Ser
     async def fetch_keys(self: Service) -> bytes:
         return mint.document()
 
-    return type(kind.__name__, (kind,), {"fetch_keys": fetch_keys, "__module__": kind.__module__})(settings)
+    members = {"fetch_keys": fetch_keys, "__module__": kind.__module__}
+    with_keys: type[Service] = type(kind.__name__, (kind,), members)
+    return with_keys(settings)
