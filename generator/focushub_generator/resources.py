@@ -9,7 +9,7 @@ from focushub_core.errors import ConfigurationError
 FOLDERS = ("templates", "nginx", "docker")
 """What `data_root` holds; the wheel has them below ``focushub_generator/data``."""
 
-LEFT_OUT = frozenset({"__pycache__", ".DS_Store", ".gitkeep", ".mypy_cache", ".pytest_cache", ".ruff_cache"})
+LEFT_OUT = frozenset({"__pycache__", ".DS_Store", ".mypy_cache", ".pytest_cache", ".ruff_cache"})
 """Names never copied: pip byte-compiles templates on installation, and tools leave caches in a checkout."""
 
 

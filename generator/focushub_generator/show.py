@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
@@ -36,7 +35,7 @@ def generated(spec: StackSpec, directory: Path, files: Iterable[str], *, written
     console.print(_tree(spec, directory, [*files, *UNTRACKED]))
     if written:
         console.print("\nNext:\n")
-        console.print(_next(shlex.quote(str(directory))))
+        console.print(Text(_next(shlex.quote(str(directory)))), soft_wrap=True)
 
 
 def _tree(spec: StackSpec, directory: Path, files: Iterable[str]) -> Tree:
@@ -52,18 +51,15 @@ def _tree(spec: StackSpec, directory: Path, files: Iterable[str]) -> Tree:
 
 def _top_level(files: Iterable[str]) -> list[str]:
     """The entries of the stack's folder, folders first and with a ``/``."""
-    folders, plain = set(), set()
+    folders: set[str] = set()
+    plain: set[str] = set()
     for file in files:
         first, slash, _ = file.partition("/")
         (folders if slash else plain).add(PurePosixPath(first).name + slash)
     return [*sorted(folders), *sorted(plain)]
 
 
-def _next(place: str) -> Table:
-    table = Table.grid(padding=(0, 4))
-    table.add_row(
-        Text(f"  focushub up {place}", "bold", overflow="fold"), Text("run it here, without Docker", "dim")
-    )
-    containers = Text(f"  cd {place} && docker compose up --build", "bold", overflow="fold")
-    table.add_row(containers, Text("run it in containers", "dim"))
-    return table
+def _next(place: str) -> str:
+    """The next two commands, fit to be copied."""
+    here, containers = f"focushub up {place}", f"cd {place} && docker compose up --build"
+    return f"  {here.ljust(len(containers))}   # here, without Docker\n  {containers}   # in containers"

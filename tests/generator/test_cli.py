@@ -1,0 +1,193 @@
+"""The command line: exit codes, one clear line, and nothing loaded or written that need not be."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from focushub_generator import cli
+
+COMMANDS = ["balance", "generate", "logs", "migrate", "prepare", "psql", "run", "status", "up"]
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(cli.main, list(words))
+
+
+def one_line(result: Result) -> str:
+    """The error's only line; there must be nothing on standard output."""
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+def test_help_names_every_command_and_each_has_help_of_its_own() -> None:
+    text = run("--help").output
+    assert sorted(cli.main.commands) == COMMANDS
+    for command in COMMANDS:
+        assert f"\n  {command} " in text
+        own = run(command, "--help")
+        assert own.exit_code == 0
+        assert own.output.startswith(f"Usage: main {command} ")
+
+
+def test_version() -> None:
+    assert run("--version").output == f"focushub {version('focushub-core')}\n"
+
+
+def test_generate_shows_the_tree_and_the_next_two_commands(tmp_path: Path) -> None:
+    result = run("generate", str(tmp_path / "my-stack"))
+    assert (result.exit_code, result.stderr) == (0, "")
+    for entry in ("task-service/", "gateway/", "focushub.toml", ".env"):
+        assert f"── {entry}" in result.output
+    words = " ".join(result.output.split())
+    assert f"focushub up {tmp_path}/my-stack" in words
+    assert f"cd {tmp_path}/my-stack && docker compose up --build" in words
+
+
+def test_the_name_is_the_folders_unless_one_is_given(tmp_path: Path) -> None:
+    assert run("generate", str(tmp_path / "one")).exit_code == 0
+    assert run("generate", str(tmp_path / "Two (copy)"), "--name", "two").exit_code == 0
+    assert 'name = "one"' in (tmp_path / "one" / "focushub.toml").read_text()
+    assert 'name = "two"' in (tmp_path / "Two (copy)" / "focushub.toml").read_text()
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "", "class", "postgres", "a" * 60, "naïve"])
+def test_a_bad_name_is_one_clear_line_and_nothing_is_written(tmp_path: Path, name: str) -> None:
+    result = run("generate", str(tmp_path / "target"), "--name", name)
+    assert result.exit_code == 1
+    assert "cannot be a stack's name: " in one_line(result)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_empty_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    result = run("generate", str(tmp_path), "--name", "x")
+    assert result.exit_code == 1
+    assert one_line(result).startswith(f"Error: {tmp_path} is not empty (it holds mine)")
+
+
+def test_a_dry_run_shows_the_tree_and_writes_nothing(tmp_path: Path) -> None:
+    result = run("generate", str(tmp_path / "my-stack"), "--dry-run")
+    assert result.exit_code == 0
+    assert result.output.startswith("Would write my-stack:")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from focushub_generator import render
+
+    def full(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(render, "_copy", full)
+    result = run("generate", str(tmp_path / "my-stack"))
+    assert result.exit_code == 1
+    assert "No space left on device: " in one_line(result)
+
+
+def test_prepare_writes_what_is_missing_and_never_changes_env(tmp_path: Path) -> None:
+    run("generate", str(tmp_path / "s"))
+    env = (tmp_path / "s" / ".env").read_text()
+    assert run("prepare", str(tmp_path / "s")).output == "Nothing is missing.\n"
+    wheel = next((tmp_path / "s" / "vendor").iterdir())
+    wheel.unlink()
+    assert run("prepare", str(tmp_path / "s" / "task-service")).output == f"Wrote vendor/{wheel.name}\n"
+    assert (tmp_path / "s" / ".env").read_text() == env
+    (tmp_path / "s" / ".env").unlink()
+    assert run("prepare", str(tmp_path / "s")).output == "Wrote .env\n"
+    assert (tmp_path / "s" / ".env").read_text() != env
+
+
+@pytest.mark.parametrize(
+    "command", [["prepare"], ["status"], ["run", "task-service"], ["psql", "task-service"]]
+)
+def test_a_folder_without_a_stack_is_one_clear_line(tmp_path: Path, command: list[str]) -> None:
+    result = run(*command, str(tmp_path))
+    assert result.exit_code == 1
+    assert "there is no focushub.toml in" in one_line(result)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["generate"],
+        ["generate", "a", "b"],
+        ["nonsense"],
+        ["up", "--gateways", "0"],
+        ["up", "--port-offset", "x"],
+        ["balance", "--listen", "127.0.0.1:8080"],
+        ["balance", "--listen", "a:1", "--upstream", "b:1", "--policy", "luck"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2(words: list[str]) -> None:
+    assert run(*words).exit_code == 2
+
+
+# In processes of their own -----------------------------------------------------------------------------------------
+
+
+def python(code: str, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Runs ``code`` in a fresh interpreter, in which warnings are errors."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={**os.environ, **environ},
+    )
+
+
+LOADED = "import sys; print(sorted(name for name in {0!r} if name in sys.modules))"
+HEAVY = ("cookiecutter", "jinja2", "rich", "asyncpg", "redis", "aiohttp")
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        (
+            "focushub_core",
+            ("click", "cookiecutter", "jinja2", "rich", "redis", "asyncpg", "focushub_generator"),
+        ),
+        ("focushub_generator.cli", HEAVY),
+    ],
+)
+def test_an_import_loads_nothing_that_it_does_not_need(module: str, unwanted: tuple[str, ...]) -> None:
+    result = python(f"import {module}; {LOADED.format(unwanted)}")
+    assert (result.stdout, result.stderr) == ("[]\n", "")
+
+
+def test_generating_writes_nothing_to_the_home_folder(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o500)
+    result = python(
+        "from focushub_generator.cli import main; main()",
+        "generate",
+        str(tmp_path / "my-stack"),
+        HOME=str(home),
+        XDG_CONFIG_HOME=str(home / "config"),
+        XDG_CACHE_HOME=str(home / "cache"),
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert list(home.iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "my-stack"]
+
+
+def test_a_sigterm_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    result = python(
+        "import os, signal\n"
+        "from focushub_generator import cli, render\n"
+        "render._copy = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "cli.main()",
+        "generate",
+        str(tmp_path / "a" / "my-stack"),
+    )
+    assert result.returncode == 143
+    assert list(tmp_path.iterdir()) == []
