@@ -1,0 +1,115 @@
+"""Upstreams that behave and upstreams that do not, and a proxy in front of them, on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+from aiohttp.typedefs import Handler
+
+from focushub_core.balancer import Pool
+from focushub_core.http import problems
+from focushub_core.proxy.forward import Forwarder, Timeouts
+from focushub_core.proxy.headers import Hop
+
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def until(condition: Callable[[], object], within_s: float = 10.0) -> None:
+    """Return when ``condition`` holds; fail when it does not in time."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 (what is waited for has no event)
+            await asyncio.sleep(0.005)
+
+
+@dataclass
+class Front:
+    """A proxy: where it listens, whom it asks, and a client for it."""
+
+    url: str
+    host: str
+    port: int
+    pool: Pool
+    client: ClientSession
+
+    async def raw(self, request: bytes) -> bytes:
+        """Everything that comes back on one connection."""
+        reader, writer = await asyncio.open_connection(self.host, self.port)
+        writer.write(request)
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+
+class Bench:
+    """Starts upstreams and fronts, and closes them after the test."""
+
+    def __init__(self, running: AsyncExitStack) -> None:
+        self._running = running
+
+    async def app(self, handler: Handler) -> str:
+        """An aiohttp server with one handler; its origin."""
+        app = web.Application(client_max_size=2**30)
+        app.router.add_route("*", "/{path:.*}", handler)
+        return await self._serve(app)
+
+    async def script(self, script: Script) -> str:
+        """A server whose every connection runs ``script``; its origin."""
+
+        async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await script(reader, writer)
+            except (ConnectionError, asyncio.IncompleteReadError):
+                pass
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(run, "127.0.0.1", 0)
+        self._running.callback(server.close)
+        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def front(self, *upstreams: str, timeouts: Timeouts | None = None) -> Front:
+        """A proxy for these origins."""
+        forwarder = Forwarder(timeouts=timeouts)
+        pool = Pool.of("test", upstreams)
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            hop = Hop("test", request.remote or "", False, request.scheme, request.host, "id-1234567")
+            return await forwarder.forward(request, pool, hop)
+
+        app = web.Application(middlewares=[problems.middleware(show_internals=True)])
+        app.router.add_route("*", "/{path:.*}", handle)
+        await forwarder.start()
+        self._running.push_async_callback(forwarder.close)
+        url = await self._serve(app)
+        client = await self._running.enter_async_context(ClientSession(url, auto_decompress=False))
+        host, _, port = url.removeprefix("http://").partition(":")
+        return Front(url, host, int(port), pool, client)
+
+    async def _serve(self, app: web.Application) -> str:
+        server = TestServer(app, access_log=None)
+        await server.start_server()
+        self._running.push_async_callback(server.close)
+        return str(server.make_url("/")).rstrip("/")
+
+
+@pytest_asyncio.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with AsyncExitStack() as running:
+        yield Bench(running)
+
+
+@pytest.fixture
+def refused() -> str:
+    """An origin where nobody listens."""
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
