@@ -31,6 +31,8 @@ class Edge(click.Group):
             return super().invoke(ctx)
         except FocusHubError as error:
             raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            raise  # whoever read has gone, as after `focushub logs | head`; click ends quietly
         except OSError as error:
             raise click.ClickException(_words(error)) from error
 
@@ -129,10 +131,8 @@ def prepare(directory: Path) -> None:
 )
 @click.option("--reload", is_flag=True, help="Restart a part when its code changes.")
 @click.option("--without", metavar="SERVICE", multiple=True, help="Leave this service out; may be repeated.")
-@click.option(
-    "--postgres", metavar="URL", envvar="FOCUSHUB_POSTGRES", help="Use this server, not an embedded one."
-)
-@click.option("--redis", metavar="URL", envvar="FOCUSHUB_REDIS", help="Use this server, not an embedded one.")
+@click.option("--postgres", metavar="URL", help="Use this server, not an embedded one.")
+@click.option("--redis", metavar="URL", help="Use this server, not an embedded one.")
 def up(  # noqa: PLR0917 (click passes every option)
     directory: Path,
     port_offset: int,
@@ -202,8 +202,8 @@ def status(directory: Path, as_json: bool) -> None:
 @click.option(
     "--postgres",
     metavar="URL",
-    envvar="POSTGRES_URL",
-    help="A superuser's URL: first make each service's role and database there. Also as POSTGRES_URL.",
+    envvar="POSTGRES_ADMIN_URL",
+    help="A superuser's URL: first make each service's role and database there. Also as POSTGRES_ADMIN_URL.",
 )
 def migrate(
     directory: Path, service: str | None, show_status: bool, dry_run: bool, postgres: str | None

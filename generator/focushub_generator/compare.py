@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 import click
 
 from focushub_core import stack
+from focushub_core.errors import FocusHubError
 
 from .plan import plan
 from .render import carry_out
@@ -102,18 +103,27 @@ def _remove_empty(folder: Path, top: Path) -> None:
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--write", is_flag=True, help="Make DIR what would be generated now. What git ignores stays.")
 def main(directory: Path, write: bool) -> None:
-    """The command line of this module."""
-    name = stack.load(directory).name if not write or directory.exists() else directory.name
-    with tempfile.TemporaryDirectory(prefix="focushub-") as scratch:
-        fresh = carry_out(plan(stack_spec(name), inventory()), Path(scratch))
-        changes = differences(fresh, directory)
-        if write:
-            rewrite(fresh, directory, changes)
+    """The command line of this module; exit 1 if anything differs, or was found wrong."""
+    try:
+        changes = _compare(directory, write)
+    except FocusHubError as error:
+        raise click.ClickException(str(error)) from error
     for change in changes:
         click.echo(change)
     if changes and not write:
         click.echo(f"To regenerate: python -m focushub_generator.compare {directory} --write")
         raise SystemExit(1)
+
+
+def _compare(directory: Path, write: bool) -> list[Difference]:
+    is_new = write and not (directory / stack.FILE_NAME).exists()
+    name = directory.resolve().name if is_new else stack.load(directory).name
+    with tempfile.TemporaryDirectory(prefix="focushub-") as scratch:
+        fresh = carry_out(plan(stack_spec(name), inventory()), Path(scratch))
+        changes = differences(fresh, directory)
+        if write:
+            rewrite(fresh, directory, changes)
+    return changes
 
 
 if __name__ == "__main__":

@@ -84,11 +84,21 @@ def test_what_git_ignores_does_not_count_and_stays(made: Path) -> None:
     assert (made / ".focushub" / "data").exists()
 
 
-def test_an_example_that_is_not_there_is_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", [False, True])
+def test_an_example_that_is_not_there_is_written(tmp_path: Path, there: bool) -> None:
     target = tmp_path / "my-stack"
+    if there:
+        target.mkdir()
     assert CliRunner().invoke(compare.main, [str(target), "--write"]).exit_code == 0
     assert CliRunner().invoke(compare.main, [str(target)]).output == ""
     assert not (target / ".env").exists()
+
+
+def test_a_folder_without_a_stack_is_one_clear_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(compare.main, [str(tmp_path)])
+    assert result.exit_code == 1
+    assert len(result.output.splitlines()) == 1
+    assert "there is no focushub.toml" in result.output
 
 
 def test_every_ignored_name_is_one_that_git_ignores_in_a_stack(made: Path) -> None:

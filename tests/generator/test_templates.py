@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import difflib
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from focushub_generator import render
+from focushub_generator import cli, render
 from focushub_generator.plan import RENDERED, layers, plan
 from focushub_generator.resources import data_root, inventory
 from focushub_generator.spec import stack_spec
@@ -71,6 +73,27 @@ def test_every_template_belongs_to_a_layer() -> None:
     assert others == {"templates/README.md", "templates/stack/cookiecutter.json"}
 
 
+def test_no_two_services_share_a_long_file_that_is_much_alike() -> None:
+    """What they would share belongs to the kit: more than 80 % alike and over 15 lines is a copy."""
+    texts: dict[str, dict[str, str]] = {}
+    for service in SPEC.services:
+        prefix = f"templates/overlays/{service.key}/"
+        mine = [file for file in inventory() if file.startswith(prefix)]
+        texts[service.key] = {file: text_of(file) for file in mine if len(text_of(file).splitlines()) > 15}
+    alike = [
+        (one, other)
+        for first, second in itertools.combinations(texts, 2)
+        for one, other in itertools.product(texts[first], texts[second])
+        if _alike(texts[first][one], texts[second][other])
+    ]
+    assert alike == []
+
+
+def _alike(one: str, other: str) -> bool:
+    matcher = difflib.SequenceMatcher(None, one.splitlines(), other.splitlines(), autojunk=False)
+    return matcher.quick_ratio() > 0.8 and matcher.ratio() > 0.8
+
+
 # What is made ----------------------------------------------------------------------------------------------------
 
 
@@ -95,6 +118,17 @@ PARTS = ["auth-service", "task-service", "focus-service", "habit-service", "gate
 def test_nothing_is_left_unrendered(made: Path) -> None:
     for file in LOOPS:
         assert not re.search(r"{{|{%|cookiecutter", (made / file).read_text()), file
+
+
+def test_every_command_that_its_readme_shows_exists_with_its_options(made: Path) -> None:
+    shown = re.findall(
+        r"(?:^    |`)focushub ([a-z]+)([^`\n#]*)", (made / "README.md").read_text(), re.MULTILINE
+    )
+    assert {name for name, _ in shown} >= {"prepare", "up", "status", "logs", "psql", "migrate", "run"}
+    for name, rest in shown:
+        command = cli.main.commands[name]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", rest)) <= known, f"focushub {name}{rest}"
 
 
 def test_compose_has_the_parts_of_the_contract_and_the_migrations_job(compose: dict[str, Any]) -> None:
