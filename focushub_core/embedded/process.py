@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import subprocess
 import tempfile
@@ -28,25 +27,27 @@ ServerT = TypeVar("ServerT", bound=EmbeddedServer)
 
 # `$$` in a subshell is the shell itself, which becomes the server by exec: no moment without a guard, and the
 # guard, being a grandchild whose parent ended at once, is not a child that the server would have to reap.
+# The pipe comes as standard input, since dash takes only one-digit descriptors.
 _GUARD = """
-pipe=$1 signal=$2; shift 2
+signal=$1; shift
+exec 3<&0 </dev/null
 ( {
-  read -r _ <&0 && exit
+  read -r _ <&3 && exit
   kill -s CONT $$; kill -s "$signal" $$
   for _ in 1 2 3 4 5 6 7 8 9 10; do kill -s 0 $$ || exit; sleep 0.5; done
   kill -s KILL $$
-} <&"$pipe" >/dev/null 2>&1 & )
-eval "exec $pipe<&-"
-exec "$@"
+} >/dev/null 2>&1 & )
+exec "$@" 3<&-
 """
 
 
-def guarded(command: Sequence[str], pipe: int, stop_signal: signal.Signals) -> list[str]:
-    """``command`` behind a guard that stops it once the other end of ``pipe`` (a descriptor to pass on) closes.
+def guarded(command: Sequence[str], stop_signal: signal.Signals) -> list[str]:
+    """``command`` behind a guard, to be started with ``stdin=PIPE`` by the process that it must not outlive.
 
-    A line written into the pipe ends the guard without stopping anything.
+    The guard stops it once the other end of that pipe closes; a line written into it first ends the guard alone.
+    The command itself reads nothing.
     """
-    return ["/bin/sh", "-c", _GUARD, "guard", str(pipe), stop_signal.name.removeprefix("SIG"), *command]
+    return ["/bin/sh", "-c", _GUARD, "guard", stop_signal.name.removeprefix("SIG"), *command]
 
 
 @dataclass
@@ -56,7 +57,6 @@ class RunningServer(Generic[ServerT]):
     server: ServerT
     log: Path
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-    _leash: int = field(default=-1, repr=False)
 
     @property
     def pid(self) -> int:
@@ -67,10 +67,8 @@ class RunningServer(Generic[ServerT]):
     def start(self, deadline: float = 20.0) -> None:
         """Start the server and return when it answers. Raises Unavailable with the log's last lines."""
         self.server.prepare()
-        pipe, self._leash = os.pipe()
         with self.log.open("ab") as log:
-            self._process = _popen(self.server, pipe, log)
-        os.close(pipe)
+            self._process = _popen(self.server, log)
         try:
             _call(self._until_ready(deadline))
         except BaseException:
@@ -90,8 +88,7 @@ class RunningServer(Generic[ServerT]):
             process.kill()
             process.wait()
         with contextlib.suppress(BrokenPipeError):
-            os.write(self._leash, b"\n")
-        os.close(self._leash)
+            process.communicate(b"\n")  # ends the guard
 
     async def _until_ready(self, deadline: float) -> None:
         waiting = asyncio.ensure_future(self.server.wait_ready(deadline))
@@ -121,13 +118,12 @@ def running(server: ServerT, log: Path | None = None) -> Iterator[RunningServer[
             server.tidy()
 
 
-def _popen(server: EmbeddedServer, pipe: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _popen(server: EmbeddedServer, log: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        guarded(server.command(), pipe, server.stop_signal),
-        stdin=subprocess.DEVNULL,
+        guarded(server.command(), server.stop_signal),
+        stdin=subprocess.PIPE,
         stdout=log,
         stderr=subprocess.STDOUT,
-        pass_fds=[pipe],
         **server.popen_options(),
     )
 
