@@ -25,13 +25,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import ClassVar
 
-import aiohttp
-
 from focushub_core import settings as settings_module
 from focushub_core.database import Database
 from focushub_core.health import Check
 from focushub_core.http import handlers
-from focushub_core.identity.keys import TIMEOUT, KeySource
+from focushub_core.identity.keys import KeySource, download
 from focushub_core.identity.user import User
 from focushub_core.identity.verifier import Verifier
 from focushub_core.part import Part
@@ -75,11 +73,7 @@ class Service(Part):
 
     async def fetch_keys(self) -> bytes:
         """The JWKS document with the keys that tokens are verified with; asked rarely (`identity.keys`)."""
-        async with (
-            aiohttp.ClientSession(timeout=TIMEOUT) as session,
-            session.get(str(self.settings.auth_jwks_url), raise_for_status=True) as response,
-        ):
-            return await response.read()
+        return await download(str(self.settings.auth_jwks_url))
 
     def load_settings(self, stack: Stack | None) -> Settings:
         return settings_module.load(

@@ -99,3 +99,12 @@ class KeySource:
             self._fetched_at = self._clock()
         except (OSError, TimeoutError, aiohttp.ClientError, ValueError) as error:
             _log.warning("cannot fetch the keys that tokens are verified with", extra={"reason": str(error)})
+
+
+async def download(url: str) -> bytes:
+    """The document at ``url``, on a connection of its own: it is asked for rarely."""
+    async with (
+        aiohttp.ClientSession(timeout=TIMEOUT) as session,
+        session.get(url, raise_for_status=True) as response,
+    ):
+        return await response.read()

@@ -49,7 +49,6 @@ class RateLimits:
         self._user = user
         self._trusted = trusted
         self._exempt = exempt
-        self.middleware = web.middleware(self._limit)
 
     def install(self, app: web.Application) -> None:
         """Limit every route of ``app``."""
@@ -64,6 +63,15 @@ class RateLimits:
         held = [policy for policy in self.policies if policy.holds(request.path, known=user is not None)]
         return [Charge(policy, self._key(policy, request, user)) for policy in held]
 
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """An aiohttp middleware: charges the request before its handler runs, or refuses it."""
+        charges = self.charges(request)
+        if charges:
+            request[VERDICT] = verdict = await self.limiter.check(charges)
+            verdict.enforce()
+        return await handler(request)
+
     async def add_fields(self, request: web.Request, response: web.StreamResponse) -> None:
         """A signal for ``on_response_prepare``."""
         verdict = request.get(VERDICT)
@@ -76,10 +84,3 @@ class RateLimits:
             return user or ""
         forwarded = request.headers.getall("X-Forwarded-For", [])
         return bucket_key(client_address(request.remote, forwarded, self._trusted))
-
-    async def _limit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        charges = self.charges(request)
-        if charges:
-            request[VERDICT] = verdict = await self.limiter.check(charges)
-            verdict.enforce()
-        return await handler(request)

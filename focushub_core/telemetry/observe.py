@@ -18,6 +18,9 @@ QUIET = frozenset({"/health", "/livez", "/readyz", "/metrics"})
 CLIENT_GONE = 499
 """What the log and the metrics say when the client went away before the answer (nginx' number)."""
 
+ROUTE: web.RequestKey[str] = web.RequestKey("route", str)
+"""What a part that forwards says the route is, where its own template says nothing (``/{path}``)."""
+
 _log = logging.getLogger("focushub.access")
 
 
@@ -55,6 +58,8 @@ async def add_request_id(_: web.Request, response: web.StreamResponse) -> None:
 
 def route_of(request: web.Request) -> str:
     """The template of the route, ``unmatched`` where there is none: a label of bounded variety."""
+    if (said := request.get(ROUTE)) is not None:
+        return said
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "unmatched"
 

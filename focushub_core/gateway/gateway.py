@@ -1,0 +1,211 @@
+"""`Gateway`: one door to all services of a stack.
+
+Rules that hold here:
+
+* A request passes three filters before an upstream is chosen: who is it (the token, by local keys), is it within
+  the limits, may it come in without a token. A bad token is counted against its address before it is refused.
+* ``Authorization`` goes on to the service, which verifies it again; nothing else is said about the person. What a
+  client claims in ``X-User-*`` is dropped.
+* Its own routes are ordinary handlers; every other path belongs to a service or is 404.
+* Redis away: limits are kept by shares, and it is shown in ``/readyz?verbose``. No service is needed for
+  readiness: those that answer should be reachable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, ClassVar
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from focushub_core import settings as settings_module
+from focushub_core.balancer import Pool
+from focushub_core.errors import ConfigurationError, FocusHubError, NotFound, Unauthorized, Unavailable
+from focushub_core.gateway.aggregate import Aggregate, Reply, Section, gather
+from focushub_core.gateway.routes import Match, RouteTable
+from focushub_core.gateway.upstreams import UpstreamClient
+from focushub_core.health import Check
+from focushub_core.identity.keys import KeySource, download
+from focushub_core.identity.user import User
+from focushub_core.identity.verifier import Verifier
+from focushub_core.part import Part
+from focushub_core.proxy.forward import Forwarder
+from focushub_core.proxy.hop import hop_of
+from focushub_core.ratelimit import Limiter, LocalStore, Policy, RateLimits, RedisStore
+from focushub_core.ratelimit.address import parse_networks
+from focushub_core.settings import Secret, Settings
+from focushub_core.stack import Stack
+from focushub_core.telemetry.observe import QUIET, ROUTE
+
+MATCH: web.RequestKey[Match] = web.RequestKey("gateway.match", Match)
+USER: web.RequestKey[User] = web.RequestKey("gateway.user", User)
+REJECTED: web.RequestKey[FocusHubError] = web.RequestKey("gateway.rejected", FocusHubError)
+
+
+class GatewaySettings(Settings, frozen=True, kw_only=True):
+    """What a gateway reads; where its services are, it reads from ``TASK_SERVICE_URL`` and its like."""
+
+    auth_jwks_url: str
+    auth_issuer: str = "focushub"
+    auth_audience: str = "focushub"
+    redis_url: Secret | None = None
+    """Where limits are shared; without it each gateway keeps them alone."""
+    trusted_proxies: str = ""
+    """Networks whose ``X-Forwarded-For`` is believed, such as ``10.0.0.0/8, 127.0.0.1``; none by default."""
+    gateway_replicas: int | None = None
+    """How many gateways share the limits while Redis is away; the stack's file says it where this is left out."""
+
+
+class Gateway(Part):
+    """The gateway of a stack. A subclass adds routes of its own, such as a dashboard."""
+
+    name = "gateway"
+    settings_type: ClassVar[type[Settings]] = GatewaySettings
+    settings: GatewaySettings
+    stack: Stack
+
+    def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
+        if stack is None:
+            raise ConfigurationError(
+                "a gateway needs its stack's focushub.toml: start it in the stack's folder"
+            )
+        super().__init__(settings, stack=stack)
+        self.table = RouteTable(stack.services.values())
+        self.pools = _pools(stack)
+        self.forwarder = Forwarder()
+        self.upstreams = UpstreamClient()
+        self.trusted = parse_networks(self.settings.trusted_proxies)
+        self.limiter = self._limiter()
+        self.limits = RateLimits(
+            self.limiter, policies(stack), user=_user_id, trusted=self.trusted, exempt=QUIET
+        )
+        self.verifier = Verifier(
+            KeySource(self.fetch_keys), issuer=self.settings.auth_issuer, audience=self.settings.auth_audience
+        )
+        self.providers[User] = signed_in
+        if self.settings.redis_url is not None:
+            self.checks.append(Check("redis", self._redis_answers, required=False))
+
+    def port_in(self, stack: Stack) -> int:
+        return stack.gateway.port
+
+    async def open(self, resources: AsyncExitStack) -> None:
+        await super().open(resources)
+        for client in (self.forwarder, self.upstreams):
+            await client.start()
+            resources.push_async_callback(client.close)
+        resources.push_async_callback(self.limiter.close)
+
+    def middlewares(self) -> Iterable[Any]:
+        return (self._identify, self.limits.middleware, _refuse_rejected)
+
+    def add_routes(self, app: web.Application) -> None:
+        super().add_routes(app)
+        app.on_response_prepare.append(self.limits.add_fields)
+        app.router.add_route("*", "/{path:.*}", self._forward)
+
+    async def fetch_keys(self) -> bytes:
+        """The JWKS document with the keys that tokens are verified with."""
+        return await download(self.settings.auth_jwks_url)
+
+    async def person_fields(self, request: web.Request, user: User) -> Mapping[str, str]:
+        """Further header fields for a day-aware route; a stack's gateway says them."""
+        return {}
+
+    async def aggregate(
+        self, request: web.Request, sections: Iterable[Section], fields: Mapping[str, str]
+    ) -> Aggregate:
+        """Asks several services at once on behalf of ``request``'s user (`focushub_core.gateway.aggregate`)."""
+        sent = {"Authorization": request.headers["Authorization"], **fields}
+
+        async def fetch(section: Section) -> Reply:
+            return await self.upstreams.get(self.pools[section.service], section.path, sent)
+
+        return await gather(list(sections), fetch)
+
+    @web.middleware
+    async def _identify(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Who is it? On public routes nobody asks: a stale token must not keep anybody from logging in."""
+        if request.path in QUIET:
+            return await handler(request)
+        match = self.table.match(request.raw_path)
+        if match is not None:
+            request[MATCH] = match
+            request[ROUTE] = match.prefix
+        if "Authorization" in request.headers and not (match and match.public):
+            try:
+                request[USER] = await self.verifier.user_of(request)
+            except FocusHubError as error:
+                request[REJECTED] = error
+        return await handler(request)
+
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        match = request.get(MATCH)
+        if match is None:
+            raise NotFound("No service has this path.")
+        fields: Mapping[str, str] = {}
+        if not match.public:
+            user = signed_in(request)
+            if match.day_aware:
+                fields = await self.person_fields(request, user)
+        pool = self.pools[match.service.key]
+        hop = hop_of(request, self.settings.instance or self.name, self.trusted)
+        return await self.forwarder.forward(request, pool, hop, add=fields.items())
+
+    def _limiter(self) -> Limiter:
+        replicas = self.settings.gateway_replicas or self.stack.gateway.replicas
+        url = self.settings.redis_url
+        store = RedisStore(url.reveal(), prefix=f"{self.stack.name}:limit:") if url else None
+        return Limiter(store, replicas=replicas, local=LocalStore())
+
+    async def _redis_answers(self) -> None:
+        if self.limiter.degraded:
+            raise Unavailable("limits are kept by each gateway alone")
+
+
+def policies(stack: Stack) -> list[Policy]:
+    """The limits of the stack's file; a policy that cannot work is a `ConfigurationError`."""
+    return [
+        Policy(name, table.quota, table.window, table.burst or 0, table.by, table.routes)
+        for name, table in stack.limits.items()
+    ]
+
+
+def signed_in(request: web.Request) -> User:
+    """The verified user of ``request``; `Unauthorized` without one."""
+    user: User | None = request.get(USER)
+    if user is None:
+        raise Unauthorized("Send an access token: Authorization: Bearer <token>.")
+    return user
+
+
+def _pools(stack: Stack) -> dict[str, Pool]:
+    """A pool per service: at ``<KEY>_SERVICE_URL`` (a comma list), else where the stack's file says."""
+    values = settings_module.read_layers(stack.root)
+    return {
+        key: Pool.of(
+            service.name,
+            _listed(values.get(f"{service.variable}_SERVICE_URL", f"http://127.0.0.1:{service.port}")),
+        )
+        for key, service in stack.services.items()
+    }
+
+
+def _listed(urls: str) -> list[str]:
+    return [url.strip() for url in urls.split(",") if url.strip()]
+
+
+def _user_id(request: web.Request) -> str | None:
+    user = request.get(USER)
+    return str(user.id) if user is not None else None
+
+
+@web.middleware
+async def _refuse_rejected(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A bad token has been counted by now; this is its answer."""
+    error = request.get(REJECTED)
+    if error is not None:
+        raise error
+    return await handler(request)

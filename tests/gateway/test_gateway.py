@@ -1,0 +1,241 @@
+"""The gateway on real sockets: routes, tokens, limits, header rules, the answer out of several."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from uuid_utils.compat import uuid7
+
+from focushub_core import ConfigurationError, Secret, User, get
+from focushub_core.gateway import Gateway, GatewaySettings, Section
+from focushub_core.stack import parse
+from focushub_core.testing import TokenMint
+
+STACK = """
+[stack]
+name = "shop"
+[services.auth]
+port = 3001
+prefixes = ["/v1/auth", "/v1/me"]
+public = ["/v1/auth"]
+[services.task]
+port = 3002
+prefixes = ["/v1/tasks"]
+day_aware = ["/v1/tasks/today"]
+[limits.user]
+quota = 5
+by = "user"
+[limits.address]
+quota = 7
+by = "address"
+[limits.login]
+quota = 3
+by = "address"
+routes = ["/v1/auth/login"]
+"""
+
+
+class Service:
+    """A service that remembers what it was asked and answers as told."""
+
+    def __init__(self):
+        self.requests = []
+        self.status = 200
+
+    async def handle(self, request):
+        self.requests.append(request)
+        return web.json_response({"path": request.path_qs}, status=self.status)
+
+    async def start(self, running):
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self.handle)
+        server = TestServer(app)
+        await running.enter_async_context(server)
+        self.url = str(server.make_url("")).rstrip("/")
+
+
+class Shop(Gateway):
+    mint = TokenMint()
+
+    async def fetch_keys(self):
+        return self.mint.document()
+
+    async def person_fields(self, request, user):
+        return {"X-User-Day": "UTC;1;0"}
+
+    @get("/v1/both")
+    async def both(self, request: web.Request, user: User) -> dict[str, object]:
+        sections = [Section("me", "auth", "/v1/me"), Section("tasks", "task", "/v1/tasks")]
+        return (await self.aggregate(request, sections, {})).sections()
+
+
+class Rig:
+    """A gateway in front of two services."""
+
+    def __init__(self, client, auth, task):
+        self.client, self.auth, self.task = client, auth, task
+        self.token = Shop.mint.token(uuid7())
+
+    async def ask(self, path, method="GET", token=None, **fields):
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with self.client.request(method, path, headers=headers | fields) as response:
+            body = await response.json() if response.content_type.endswith("json") else None
+            return response, body
+
+
+@pytest_asyncio.fixture
+async def start(monkeypatch):
+    async with AsyncExitStack() as running:
+
+        async def start(**settings):
+            auth, task = Service(), Service()
+            for service in (auth, task):
+                await service.start(running)
+            monkeypatch.setenv("AUTH_SERVICE_URL", auth.url)
+            monkeypatch.setenv("TASK_SERVICE_URL", task.url)
+            stack = parse(STACK, Path("/nowhere"))
+            gateway = Shop(GatewaySettings(auth_jwks_url="unused", **settings), stack=stack)
+            client = TestClient(TestServer(gateway.application()))
+            await running.enter_async_context(client)
+            return Rig(client, auth, task)
+
+        yield start
+
+
+async def test_a_path_goes_to_its_service_with_its_query(start):
+    rig = await start()
+    _, body = await rig.ask("/v1/tasks/1?q=a%20b", token=rig.token)
+    assert body == {"path": "/v1/tasks/1?q=a%20b"}
+    assert (len(rig.auth.requests), len(rig.task.requests)) == (0, 1)
+
+
+async def test_only_the_token_says_who_it_is(start):
+    """G8: what a client claims reaches no service, and the service gets the token to verify it again."""
+    rig = await start()
+    await rig.ask(
+        "/v1/tasks", token=rig.token, **{"X-User-Id": "root", "x_user_day": "x", "X-User-Day": "forged"}
+    )
+    sent = rig.task.requests[0].headers
+    assert sent["Authorization"] == f"Bearer {rig.token}"
+    assert [name for name in sent if name.lower().replace("_", "-").startswith("x-user")] == []
+
+
+async def test_a_day_aware_route_gets_the_day_settings_and_no_other(start):
+    rig = await start()
+    for path in ("/v1/tasks/today", "/v1/tasks/todays"):
+        await rig.ask(path, token=rig.token, **{"X-User-Day": "forged"})
+    today, other = rig.task.requests
+    assert today.headers.getall("X-User-Day") == ["UTC;1;0"]
+    assert "X-User-Day" not in other.headers
+
+
+@pytest.mark.parametrize("token", [None, "nonsense"])
+async def test_without_a_good_token_no_service_is_asked(start, token):
+    rig = await start()
+    response, problem = await rig.ask("/v1/tasks", token=token)
+    assert (response.status, response.content_type) == (401, "application/problem+json")
+    assert "Bearer" in response.headers["WWW-Authenticate"]
+    assert problem["request_id"] == response.headers["X-Request-Id"]
+    assert rig.task.requests == []
+
+
+async def test_a_public_route_needs_no_token_and_minds_no_stale_one(start):
+    rig = await start()
+    for token in (None, "stale"):
+        response, _ = await rig.ask("/v1/auth/refresh", method="POST", token=token)
+        assert response.status == 200
+
+
+async def test_a_path_of_nobody_is_404_and_internal_is_never_routed(start):
+    rig = await start()
+    for path in ("/v1/nobody", "/internal/tokens", "/v1"):
+        response, problem = await rig.ask(path, token=rig.token)
+        assert (response.status, problem["code"]) == (404, "not_found")
+
+
+async def test_the_request_id_travels_to_the_service_and_back(start):
+    rig = await start()
+    response, _ = await rig.ask("/v1/tasks", token=rig.token, **{"X-Request-Id": "from-the-edge"})
+    assert response.headers["X-Request-Id"] == "from-the-edge"
+    assert rig.task.requests[0].headers.getall("X-Request-Id") == ["from-the-edge"]
+
+
+async def test_a_burst_beyond_the_limit_is_429_with_the_fields_and_reaches_nobody(start):
+    rig = await start()
+    answers = [await rig.ask("/v1/tasks", token=rig.token) for _ in range(6)]
+    assert [response.status for response, _ in answers] == [200] * 5 + [429]
+    response, problem = answers[-1]
+    assert (problem["code"], problem["policy"]) == ("rate_limited", "user")
+    assert int(response.headers["Retry-After"]) >= 1
+    assert response.headers["RateLimit-Policy"] == '"user";q=5;w=60'
+    assert response.headers["RateLimit"].startswith('"user";r=0;t=')
+    assert answers[0][0].headers["RateLimit"].startswith('"user";r=4')
+    assert len(rig.task.requests) == 5
+
+
+async def test_another_person_has_a_bucket_of_their_own(start):
+    rig = await start()
+    for _ in range(6):
+        await rig.ask("/v1/tasks", token=rig.token)
+    response, _ = await rig.ask("/v1/tasks", token=Shop.mint.token(uuid7()))
+    assert response.status == 200
+
+
+async def test_bad_tokens_are_counted_against_their_address(start):
+    rig = await start()
+    statuses = [(await rig.ask("/v1/tasks", token=f"bad-{n}"))[0].status for n in range(8)]
+    assert statuses == [401] * 7 + [429]
+
+
+async def test_health_is_never_limited(start):
+    rig = await start()
+    assert {(await rig.ask("/health"))[0].status for _ in range(20)} == {200}
+
+
+async def test_a_service_that_is_gone_is_a_503_problem(start, monkeypatch):
+    rig = await start()
+    await rig.client.close()
+    monkeypatch.setenv("TASK_SERVICE_URL", "http://127.0.0.1:1")
+    rig = await start_with(monkeypatch)
+    async with (
+        TestClient(TestServer(rig.application())) as client,
+        client.get("/v1/tasks", headers={"Authorization": f"Bearer {Shop.mint.token(uuid7())}"}) as response,
+    ):
+        problem = await response.json()
+        assert (response.status, problem["code"]) == (503, "upstream_unreachable")
+        assert response.headers["Retry-After"] == "1"
+
+
+async def start_with(monkeypatch):
+    return Shop(GatewaySettings(auth_jwks_url="unused"), stack=parse(STACK, Path("/nowhere")))
+
+
+async def test_an_answer_out_of_several_carries_the_token_and_names_what_is_missing(start):
+    rig = await start()
+    rig.auth.status = 500
+    _, body = await rig.ask("/v1/both", token=rig.token)
+    assert body["tasks"] == {"status": "ok", "data": {"path": "/v1/tasks"}}
+    assert body["me"]["error"] == {"code": "upstream_error"}
+    assert rig.task.requests[0].headers["Authorization"] == f"Bearer {rig.token}"
+
+
+async def test_an_answer_out_of_several_needs_a_token(start):
+    rig = await start()
+    response, _ = await rig.ask("/v1/both")
+    assert response.status == 401
+
+
+async def test_without_redis_limits_hold_and_readiness_says_that_they_are_kept_alone(start):
+    rig = await start(redis_url=Secret("redis://127.0.0.1:1"))
+    statuses = [(await rig.ask("/v1/tasks", token=rig.token))[0].status for _ in range(6)]
+    assert statuses == [200] * 2 + [429] * 4  # its share of two gateways
+    response, body = await rig.ask("/readyz?verbose")
+    assert (response.status, body["checks"]["redis"]["status"]) == (200, "disconnected")
+
+
+def test_a_gateway_without_a_stack_says_so():
+    with pytest.raises(ConfigurationError, match=r"focushub\.toml"):
+        Shop(GatewaySettings(auth_jwks_url="unused"))
