@@ -72,6 +72,11 @@ class Health:
     _ejected_for: float = 0.0
     _unreachable: bool = False
 
+    @property
+    def settled(self) -> bool:
+        """Whether the last check passed and it is up: nothing is about to change."""
+        return bool(self._up) and not self._failed and not self._draining
+
     def state(self, now: float) -> State:
         """Where it stands at ``now``."""
         if self._up is False:
