@@ -213,14 +213,14 @@ def migrate(
     Each service's numbered SQL files are applied once, in order, in the database of its <SERVICE>_DATABASE_URL
     (TASK_DATABASE_URL, ...). Safe to run many at once. A file that was changed after it was applied is refused.
     """
-    from . import local
+    from .local import migrate as bring_up_to_date
 
     root = _root(directory)
     if postgres is not None and not (show_status or dry_run):
         from .databases import provision
 
         provision(root, postgres, service)
-    sys.exit(local.migrate(root, service=service, show_status=show_status, dry_run=dry_run))
+    sys.exit(bring_up_to_date(root, service=service, show_status=show_status, dry_run=dry_run))
 
 
 @main.command()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from focushub_core import settings, stack
 from focushub_core.errors import ConfigurationError
+from focushub_core.stack import ServiceEntry
+
+from .local.migrate import addresses, choose
 
 
 def provision(root: Path, admin_url: str, only: str | None = None) -> None:
@@ -15,22 +19,20 @@ def provision(root: Path, admin_url: str, only: str | None = None) -> None:
 
     Names and passwords are those of ``<SERVICE>_DATABASE_URL``. Raises `ConfigurationError` where one is missing.
     """
-    asyncio.run(_provision(root, admin_url, only))
+    urls = addresses(choose(stack.load(root), only), settings.read_layers(root))
+    asyncio.run(_provision(admin_url, urls))
 
 
-async def _provision(root: Path, admin_url: str, only: str | None) -> None:
+async def _provision(admin_url: str, urls: Mapping[ServiceEntry, str]) -> None:
     from focushub_core.database.provision import provision
 
-    values = settings.read_layers(root)
-    for service in stack.load(root).services.values():
-        if service.database is None or only not in (None, service.name):
-            continue
-        role, password = _login(values, f"{service.variable}_DATABASE_URL")
-        await provision(admin_url, database=service.database, role=role, password=password)
+    logins = [(service, *_login(service, url)) for service, url in urls.items()]
+    for service, role, password in logins:
+        await provision(admin_url, database=str(service.database), role=role, password=password)
 
 
-def _login(values: dict[str, str], name: str) -> tuple[str, str]:
-    url = urlsplit(values.get(name, ""))
-    if not url.username or not url.password:
-        raise ConfigurationError(f"{name} is not set to a URL with a role and its password")
-    return url.username, url.password
+def _login(service: ServiceEntry, url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    if not parts.username or not parts.password:
+        raise ConfigurationError(f"{service.variable}_DATABASE_URL lacks a role or its password")
+    return parts.username, parts.password

@@ -7,6 +7,9 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest import mock
 
 import pytest
 from click.testing import CliRunner, Result
@@ -112,6 +115,67 @@ def test_a_folder_without_a_stack_is_one_clear_line(tmp_path: Path, command: lis
     result = run(*command, str(tmp_path))
     assert result.exit_code == 1
     assert "there is no focushub.toml in" in one_line(result)
+
+
+UP: dict[str, object] = {
+    "port_offset": 0,
+    "gateways": None,
+    "reload": False,
+    "without": (),
+    "postgres": None,
+    "redis": None,
+}
+EVERYTHING = "up --port-offset 100 --gateways 3 --reload --without a --without b --postgres p --redis r"
+SAID: dict[str, object] = {
+    "port_offset": 100,
+    "gateways": 3,
+    "reload": True,
+    "without": ("a", "b"),
+    "postgres": "p",
+    "redis": "r",
+}
+PASSED_ON: list[tuple[str, str, list[object], dict[str, object]]] = [
+    ("up", "up", [], UP),
+    (EVERYTHING, "up", [], SAID),
+    ("run gateway", "run_part", ["gateway"], {"reload": False}),
+    ("run gateway --reload", "run_part", ["gateway"], {"reload": True}),
+    ("status", "status", [], {"as_json": False}),
+    ("status --json", "status", [], {"as_json": True}),
+    ("migrate", "migrate", [], {"service": None, "show_status": False, "dry_run": False}),
+    ("migrate --service s --status", "migrate", [], {"service": "s", "show_status": True, "dry_run": False}),
+    ("migrate --dry-run", "migrate", [], {"service": None, "show_status": False, "dry_run": True}),
+    ("logs", "logs", [], {"service": None, "request": None, "follow": False}),
+    ("logs --service s --request r -f", "logs", [], {"service": "s", "request": "r", "follow": True}),
+    ("psql task-service", "psql", ["task-service"], {}),
+]
+
+
+@pytest.mark.parametrize(("words", "function", "arguments", "options"), PASSED_ON)
+def test_what_was_said_is_passed_on_and_the_exit_code_comes_back(
+    inside: Path, words: str, function: str, arguments: list[object], options: dict[str, object]
+) -> None:
+    for code in (0, 1):
+        with mock.patch(f"focushub_generator.local.{function}", return_value=code) as called:
+            assert run(*words.split()).exit_code == code
+        called.assert_called_once_with(inside, *arguments, **options)
+
+
+@pytest.fixture
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stack's folder, in which the commands are said."""
+    (tmp_path / "focushub.toml").write_text("[stack]\nname = 'x'\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_balance_passes_its_upstreams_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[object, ...]] = []
+    fake: Any = ModuleType("focushub_core.proxy.loadbalancer")
+    fake.balance = lambda *given: calls.append(given)
+    monkeypatch.setitem(sys.modules, fake.__name__, fake)
+    monkeypatch.setattr("focushub_core.proxy.loadbalancer", fake, raising=False)
+    assert run("balance", "--listen", "127.0.0.1:1", "--upstream", "a:2", "--upstream", "b:3").exit_code == 0
+    assert calls == [("127.0.0.1:1", ("a:2", "b:3"), "round-robin", "/readyz")]
 
 
 @pytest.mark.parametrize(

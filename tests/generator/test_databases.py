@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from focushub_core.errors import ConfigurationError
+from focushub_core.testing.servers import PostgresServer
 from focushub_generator import databases
 
 FILE = """
@@ -70,6 +73,42 @@ def test_a_url_without_a_login_is_named(
     root: Path, made: list[tuple[str, str, str]], monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("TASK_DATABASE_URL", url)
-    with pytest.raises(ConfigurationError, match="TASK_DATABASE_URL is not set"):
+    with pytest.raises(ConfigurationError, match="TASK_DATABASE_URL"):
         databases.provision(root, ADMIN)
     assert made == []
+
+
+def test_a_server_that_others_run_is_made_ready_and_again_does_no_harm(
+    tmp_path: Path, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Roles, databases, then migrations by each service's own role; the second time there is nothing to do."""
+    (tmp_path / "focushub.toml").write_text(FILE)
+    server = urlsplit(postgres_server.admin_url)
+    for variable, database in (("TASK", "shop_tasks"), ("ORDER_BOOK", "shop_orders")):
+        url = f"postgresql://{database}:own-password@{server.hostname}:{server.port}/{database}"
+        monkeypatch.setenv(f"{variable}_DATABASE_URL", url)
+    for folder in ("task-service/task_service", "order-book-service/order_book_service"):
+        (tmp_path / folder / "migrations").mkdir(parents=True)
+        (tmp_path / folder / "migrations" / "0001_things.sql").write_text("CREATE TABLE things (id integer);")
+    outputs = [
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "focushub_generator.cli",
+                "migrate",
+                tmp_path,
+                "--postgres",
+                server.geturl(),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for _ in range(2)
+    ]
+    assert [(output.returncode, output.stderr) for output in outputs] == [(0, ""), (0, "")]
+    assert [[line.split(maxsplit=1) for line in output.stdout.splitlines()] for output in outputs] == [
+        [["task-service", "applied 0001_things.sql"], ["order-book-service", "applied 0001_things.sql"]],
+        [["task-service", "up to date"], ["order-book-service", "up to date"]],
+    ]
