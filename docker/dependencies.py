@@ -6,5 +6,4 @@ from pathlib import Path
 
 if __name__ == "__main__":
     project = tomllib.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["project"]
-    for line in project.get("dependencies", []):
-        print(line)  # noqa: T201
+    sys.stdout.writelines(f"{line}\n" for line in project.get("dependencies", []))

@@ -6,6 +6,7 @@ import ast
 import difflib
 import itertools
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from focushub_generator.plan import RENDERED, layers, plan
 from focushub_generator.resources import data_root, inventory
 from focushub_generator.spec import stack_spec
 
+ROOT = Path(__file__).resolve().parents[2]
 SPEC = stack_spec("my-stack")
 RENDERED_FILES = [file for file in inventory() if file.startswith(RENDERED)]
 VERBATIM = [copy.source for copy in plan(SPEC, inventory()).copies]
@@ -92,6 +94,15 @@ def test_no_two_services_share_a_long_file_that_is_much_alike() -> None:
 def _alike(one: str, other: str) -> bool:
     matcher = difflib.SequenceMatcher(None, one.splitlines(), other.splitlines(), autojunk=False)
     return matcher.quick_ratio() > 0.8 and matcher.ratio() > 0.8
+
+
+def test_a_stack_is_linted_by_the_same_rules_as_its_templates() -> None:
+    """Otherwise what passes here would fail in people's stacks."""
+    ours, theirs = (
+        tomllib.loads(file.read_text(encoding="utf-8"))["tool"]["ruff"]
+        for file in (ROOT / "pyproject.toml", data_root() / "templates/overlays/base/pyproject.toml")
+    )
+    assert theirs == {name: value for name, value in ours.items() if name != "src"}
 
 
 # What is made ----------------------------------------------------------------------------------------------------
