@@ -1,1 +1,1 @@
-"""Routes, checks tokens, gathers the dashboard."""
+"""The stack's gateway: the kit's, with a dashboard and the person's day settings."""

@@ -1,1 +1,1 @@
-"""In front of the gateways."""
+"""The stack's load balancer: the kit's, as it is."""

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Self
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from focushub_core.errors import BadRequest
@@ -66,6 +67,11 @@ class DaySettings:
     def week_of(self, day: date) -> date:
         """The first day of the person's week that ``day`` is in."""
         return calendar.week_of(day, self.week_start)
+
+
+def key_of(user_id: UUID) -> str:
+    """The Redis key under which auth writes a person's settings, as the field's value, whenever they change."""
+    return f"focushub:day:{user_id}"
 
 
 def _unreadable() -> BadRequest:
