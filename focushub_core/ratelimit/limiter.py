@@ -107,6 +107,16 @@ class Limiter:
                 self._open(error)
         return Verdict(self._alone(charges))
 
+    async def look(self) -> None:
+        """Raise `Unavailable` while the shared store is away: for a check that says so before a request does."""
+        if self._store is not None and self._recovery is None:
+            try:
+                await self._store.ping()
+            except StoreUnavailable as error:
+                self._open(error)
+        if self.degraded:
+            raise Unavailable("limits are kept by each process alone", code="limit_store_unavailable")
+
     async def close(self) -> None:
         """Stop looking for the store and close it."""
         if self._recovery is not None:

@@ -61,7 +61,7 @@ async def balance() -> AsyncIterator[Open]:
 
         async def start(*urls: str, trusted: str = "") -> Door:
             settings = LoadBalancerSettings(
-                gateway_urls=urls, check_interval_s=0.1, check_timeout_s=0.5, **more
+                gateway_urls=urls, check_interval_s=0.1, check_timeout_s=0.5, trusted_proxies=trusted
             )
             server = TestServer(LoadBalancer(settings).application(), access_log=None)
             await server.start_server()

@@ -95,6 +95,18 @@ async def test_the_store_is_used_again_once_it_is_back_without_a_request_having_
     await tested.close()
 
 
+async def test_a_look_says_that_the_store_is_away_before_any_request_does() -> None:
+    store = FakeStore()
+    tested = limiter(store)
+    await tested.look()
+    store.away = True
+    with pytest.raises(Unavailable, match="each process alone"):
+        await tested.look()
+
+    assert tested.degraded
+    await tested.close()
+
+
 @pytest.mark.parametrize(("on_outage", "expected"), [("share", 4), ("admit", 20)])
 async def test_a_policy_says_what_happens_while_the_store_is_away(on_outage: str, expected: int) -> None:
     store = FakeStore()
