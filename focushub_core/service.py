@@ -89,10 +89,11 @@ class Service(Part):
 
     @classmethod
     def migrations(cls) -> Path | None:
-        """The folder of its migrations: as declared, relative to the module of the class."""
+        """The folder of its migrations: as declared, relative to the module of the class that declares them."""
         if cls.database is None or cls.database.migrations is None:
             return None
-        return Path(inspect.getfile(cls)).parent / cls.database.migrations
+        declaring = next(kind for kind in cls.__mro__ if "database" in vars(kind))
+        return Path(inspect.getfile(declaring)).parent / cls.database.migrations
 
     def _required(self) -> Iterator[str]:
         """Settings that this service cannot do without."""
