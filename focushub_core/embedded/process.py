@@ -110,8 +110,8 @@ def running(server: ServerT, log: Path | None = None) -> Iterator[RunningServer[
     """
     with tempfile.TemporaryDirectory(prefix="focushub-log-") as folder:
         handle = RunningServer(server, log or Path(folder) / "server.log")
-        handle.start()
         try:
+            handle.start()
             yield handle
         finally:
             handle.stop()

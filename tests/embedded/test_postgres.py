@@ -135,8 +135,10 @@ def test_an_initdb_that_was_killed_leaves_nothing_in_the_way(folder: Path) -> No
 
 
 def test_a_failing_initdb_says_why_and_leaves_nothing(folder: Path) -> None:
+    server = _server(folder, user="pg_wrong")
     with pytest.raises(ConfigurationError, match=r"initdb failed: .*superuser name"):
-        _server(folder, user="pg_wrong").prepare()
+        server.prepare()
+    server.tidy()
     assert list(folder.iterdir()) == []
 
 
@@ -146,6 +148,7 @@ def test_data_of_another_version_are_refused_by_both_versions(folder: Path) -> N
     (server.data / "PG_VERSION").write_text("9\n")
     with pytest.raises(ConfigurationError, match=r"made by PostgreSQL 9; the one found is 1[0-9]"):
         server.prepare()
+    server.tidy()
 
 
 async def test_another_password_than_the_datas_is_said_at_once(folder: Path) -> None:

@@ -19,7 +19,7 @@ import sys, time
 from pathlib import Path
 from focushub_core.embedded import EmbeddedPostgres, EmbeddedValkey, running
 kind = {"postgres": EmbeddedPostgres, "valkey": EmbeddedValkey}[sys.argv[1]]
-with running(kind(Path(sys.argv[2]) / "data", password="secret")) as process:
+with running(kind(Path(sys.argv[2]) / "data", password="secret"), Path(sys.argv[2]) / "log") as process:
     print(process.pid, flush=True)
     time.sleep(60)
 """
