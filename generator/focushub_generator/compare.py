@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import click
@@ -22,11 +22,6 @@ from .plan import plan
 from .render import carry_out
 from .resources import inventory, is_kept
 from .spec import stack_spec
-
-IGNORED = frozenset(
-    {".env", "vendor", ".focushub", ".venv", ".hypothesis", ".coverage", ".git", "dist", "build", ".tox"}
-)
-"""What lies in a stack's folder without being part of what was generated; its ``.gitignore`` says the same."""
 
 
 class Difference(NamedTuple):
@@ -58,15 +53,11 @@ def differences(expected: Path, actual: Path) -> list[Difference]:
 
 
 def _files(root: Path) -> Iterator[str]:
-    """Every file or link below ``root`` but the `IGNORED`."""
+    """Every file or link below ``root`` that git does not ignore."""
     for path in root.rglob("*"):
-        inside = PurePosixPath(path.relative_to(root))
-        if (path.is_symlink() or not path.is_dir()) and _counts(inside):
-            yield str(inside)
-
-
-def _counts(path: PurePosixPath) -> bool:
-    return IGNORED.isdisjoint(path.parts) and is_kept(path.parts)
+        inside = path.relative_to(root)
+        if (path.is_symlink() or not path.is_dir()) and is_kept(inside.parts):
+            yield inside.as_posix()
 
 
 def _changes(expected: Path, actual: Path, file: str) -> Iterator[Difference]:

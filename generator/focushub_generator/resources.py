@@ -9,8 +9,15 @@ from focushub_core.errors import ConfigurationError
 FOLDERS = ("templates", "nginx", "docker")
 """What `data_root` holds; the wheel has them below ``focushub_generator/data``."""
 
-LEFT_OUT = frozenset({"__pycache__", ".DS_Store", ".mypy_cache", ".pytest_cache", ".ruff_cache"})
-"""Names never copied: pip byte-compiles templates on installation, and tools leave caches in a checkout."""
+LEFT_OUT = frozenset(
+    {
+        *(".env", ".focushub", "vendor"),
+        *(".git", ".venv", ".tox", "build", "dist", "__pycache__", ".DS_Store"),
+        *(".coverage", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache"),
+    }
+)
+"""Names that are never part of a stack's sources, its ``.gitignore`` says the same: secrets and what commands make, what
+tools leave behind where templates are worked on, and the bytecode that pip makes of templates on installation."""
 
 
 def data_root() -> Path:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from focushub_generator import compare, render
 from focushub_generator.compare import Difference, differences
+from focushub_generator.resources import LEFT_OUT
 from focushub_generator.spec import stack_spec
 
 
@@ -101,9 +102,9 @@ def test_a_folder_without_a_stack_is_one_clear_line(tmp_path: Path) -> None:
     assert "there is no focushub.toml" in result.output
 
 
-def test_every_ignored_name_is_one_that_git_ignores_in_a_stack(made: Path) -> None:
+def test_every_name_that_is_left_out_is_one_that_git_ignores_in_a_stack(made: Path) -> None:
     ignored = {line.strip("/") for line in (made / ".gitignore").read_text().splitlines()}
-    assert {name for name in compare.IGNORED - {".git"} if name not in ignored} == set()
+    assert {name for name in LEFT_OUT - {".git"} if name not in ignored} == set()
 
 
 def test_equal_trees_have_no_differences(made: Path) -> None:
