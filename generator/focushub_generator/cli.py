@@ -263,7 +263,3 @@ def balance(listen: str, upstreams: tuple[str, ...], policy: str, health_path: s
     from focushub_core.proxy import loadbalancer
 
     loadbalancer.balance(listen, upstreams, policy, health_path)
-
-
-if __name__ == "__main__":
-    main()

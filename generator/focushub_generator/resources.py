@@ -16,8 +16,8 @@ LEFT_OUT = frozenset(
         *(".coverage", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache"),
     }
 )
-"""Names that are never part of a stack's sources, its ``.gitignore`` says the same: secrets and what commands make, what
-tools leave behind where templates are worked on, and the bytecode that pip makes of templates on installation."""
+"""Names that are never part of a stack's sources, as its ``.gitignore`` says, too: secrets and what commands make, what
+tools leave where templates are worked on, and the bytecode that pip makes of templates on installation."""
 
 
 def data_root() -> Path:

@@ -95,7 +95,7 @@ def test_a_server_that_others_run_is_made_ready_and_again_does_no_harm(
             [
                 sys.executable,
                 "-m",
-                "focushub_generator.cli",
+                "focushub_generator",
                 "migrate",
                 tmp_path,
                 "--postgres",

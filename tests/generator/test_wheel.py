@@ -123,7 +123,7 @@ def test_it_generates_what_the_checkout_generates(site: Path, tmp_path: Path) ->
     home, outside = tmp_path / "home", tmp_path / "outside"
     home.mkdir(mode=0o500)
     outside.mkdir()
-    result = run(site, "-m", "focushub_generator.cli", "generate", "my-stack", cwd=outside, home=home)
+    result = run(site, "-m", "focushub_generator", "generate", "my-stack", cwd=outside, home=home)
     assert (result.returncode, result.stderr) == (0, "")
     expected = render.carry_out(plan(stack_spec("my-stack"), inventory()), tmp_path)
     made = outside / "my-stack"
@@ -133,7 +133,7 @@ def test_it_generates_what_the_checkout_generates(site: Path, tmp_path: Path) ->
 
 
 def test_its_vendored_wheel_holds_what_it_held(site: Path, wheel: Path, tmp_path: Path) -> None:
-    result = run(site, "-m", "focushub_generator.cli", "generate", "s", cwd=tmp_path, home=tmp_path)
+    result = run(site, "-m", "focushub_generator", "generate", "s", cwd=tmp_path, home=tmp_path)
     assert result.returncode == 0
     with zipfile.ZipFile(wheel) as first, zipfile.ZipFile(tmp_path / "s" / "vendor" / wheel.name) as second:
         assert set(second.namelist()) == set(first.namelist())
