@@ -26,6 +26,7 @@ from focushub_core.health import Check, Report, examine
 from focushub_core.http import handlers, problems
 from focushub_core.http.models import encode
 from focushub_core.http.routing import Route, marked
+from focushub_core.runtime import serve
 from focushub_core.settings import Settings
 from focushub_core.stack import Stack
 from focushub_core.telemetry import logs, metrics, observe
@@ -133,8 +134,6 @@ class Part:
 
         Wrong settings are named on standard error, all at once, with exit status 1.
         """
-        from focushub_core.runtime import serve
-
         try:
             part = cls.in_stack()
         except ConfigurationError as error:

@@ -14,17 +14,32 @@ import asyncio
 import logging
 import signal
 import sys
+from typing import Protocol
 
 from aiohttp import web
 
-from focushub_core.part import Part
+from focushub_core.settings import Settings
 
 FINISH_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
 
-def run(part: Part) -> int:
+class Servable(Protocol):
+    """What can be run: a `focushub_core.part.Part`."""
+
+    settings: Settings
+    draining: bool
+
+    @property
+    def port(self) -> int:
+        """Where to listen."""
+
+    def application(self) -> web.Application:
+        """What answers."""
+
+
+def run(part: Servable) -> int:
     """Serves ``part`` until a signal; the exit status: 0, or 1 where its port could not be taken."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(part))
@@ -54,7 +69,7 @@ class Signals:
         self.stop.set()
 
 
-async def _serve(part: Part) -> int:
+async def _serve(part: Servable) -> int:
     signals = Signals()
     runner = web.AppRunner(part.application(), access_log=None, shutdown_timeout=FINISH_SECONDS)
     await runner.setup()
@@ -73,7 +88,7 @@ async def _serve(part: Part) -> int:
     return 0
 
 
-async def drain(part: Part, hurry: asyncio.Event, seconds: float) -> None:
+async def drain(part: Servable, hurry: asyncio.Event, seconds: float) -> None:
     """Says "send no more" for ``seconds``, or until somebody is in a hurry."""
     part.draining = True
     _log.info("draining")
