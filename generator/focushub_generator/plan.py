@@ -87,6 +87,8 @@ def _service_values(service: ServiceEntry) -> dict[str, Any]:
         "port": service.port,
         "database": service.database,
         "prefixes": list(service.prefixes),
+        "public": list(service.public),
+        "day_aware": list(service.day_aware),
         "database_url": database_url(service),
         "environment": environment(service),
     }

@@ -14,6 +14,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from focushub_core.errors import ConfigurationError
 from focushub_core.stack import ServiceEntry
 
@@ -36,23 +38,25 @@ DEVICES = frozenset(
 OTHERS = frozenset({"localhost", "default", "focushub-core", "focushub-generator"})
 
 
-class Bundled(NamedTuple):
-    """A service of the bundled platform, before its stack has a name."""
-
-    key: str
-    port: int
-    database: str
-    prefixes: tuple[str, ...]
-
-
 BUNDLED = (
-    Bundled("auth", 3001, "auth", ("/v1/auth", "/v1/me", "/.well-known")),
-    Bundled(
-        "task", 3002, "tasks", ("/v1/projects", "/v1/sections", "/v1/labels", "/v1/tasks", "/v1/comments")
+    ServiceEntry(
+        "auth",
+        3001,
+        prefixes=("/v1/auth", "/v1/me", "/.well-known"),
+        database="auth",
+        public=("/v1/auth", "/.well-known"),
     ),
-    Bundled("focus", 3003, "focus", ("/v1/focus",)),
-    Bundled("habit", 3004, "habits", ("/v1/habits",)),
+    ServiceEntry(
+        "task",
+        3002,
+        prefixes=("/v1/projects", "/v1/sections", "/v1/labels", "/v1/tasks", "/v1/comments"),
+        database="tasks",
+        day_aware=("/v1/tasks",),
+    ),
+    ServiceEntry("focus", 3003, prefixes=("/v1/focus",), database="focus", day_aware=("/v1/focus/summary",)),
+    ServiceEntry("habit", 3004, prefixes=("/v1/habits",), database="habits", day_aware=("/v1/habits",)),
 )
+"""The bundled platform's services; a database's name gets the stack's before it."""
 
 
 class StackSpec(NamedTuple):
@@ -66,13 +70,8 @@ def stack_spec(name: str) -> StackSpec:
     """The bundled platform under ``name``; a name that cannot be one is a `ConfigurationError`."""
     check_name(name)
     prefix = name.replace("-", "_")
-    return StackSpec(
-        name,
-        tuple(
-            ServiceEntry(bundled.key, bundled.port, bundled.prefixes, f"{prefix}_{bundled.database}")
-            for bundled in BUNDLED
-        ),
-    )
+    services = (replace(bundled, database=f"{prefix}_{bundled.database}") for bundled in BUNDLED)
+    return StackSpec(name, tuple(services))
 
 
 def check_name(name: str) -> None:
