@@ -78,7 +78,8 @@ class KeySource:
 
     async def keys_for(self, kid: str) -> Keys:
         """The keys at hand, with ``kid`` among them if auth has it; raises `Unavailable` when there are none."""
-        if self._due(kid):
+        being_fetched = kid not in self._keys and self._turn.locked()
+        if being_fetched or self._due(kid):
             async with self._turn:  # whoever waited finds the keys that the first one fetched
                 if self._due(kid):
                     await self._renew()

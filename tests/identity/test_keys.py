@@ -1,5 +1,7 @@
 """The keys that tokens are verified with: fetched rarely, kept while auth is away."""
 
+import asyncio
+
 import pytest
 from joserfc.jwk import OKPKey
 
@@ -55,6 +57,23 @@ async def test_a_thousand_made_up_key_ids_cause_one_further_fetch():
     for number in range(1000):
         await source.keys_for(f"made-up-{number}")
     assert auth.asked == 2
+
+
+async def test_who_comes_while_the_first_keys_are_being_fetched_waits_for_them():
+    """A burst on a cold start is neither 503 nor a fetch each."""
+    auth, clock = Auth(), Clock()
+    may_answer = asyncio.Event()
+
+    async def slow():
+        await may_answer.wait()
+        return await auth()
+
+    source = KeySource(slow, clock)
+    waiting = [asyncio.create_task(source.keys_for("test")) for _ in range(8)]
+    await asyncio.sleep(0)
+    may_answer.set()
+    assert all("test" in keys for keys in await asyncio.gather(*waiting))
+    assert auth.asked == 1
 
 
 async def test_keys_go_on_serving_while_auth_is_away():
