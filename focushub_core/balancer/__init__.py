@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from focushub_core.balancer.health import CheckResult, Health, HealthSettings, Outcome, State
-from focushub_core.balancer.policies import RoundRobin
+from focushub_core.balancer.policies import POLICIES, LeastRequests, RoundRobin
 from focushub_core.balancer.retry import RetryBudget, Stage, may_resend
 from focushub_core.balancer.upstreams import Pool, Upstream
 
 __all__ = [
+    "POLICIES",
     "CheckResult",
     "Health",
     "HealthSettings",
+    "LeastRequests",
     "Outcome",
     "Pool",
     "RetryBudget",

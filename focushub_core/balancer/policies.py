@@ -19,6 +19,10 @@ class Weighted(Protocol):
     def weight(self) -> int:
         """Its part of the requests, against those of the others."""
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests it is serving now."""
+
 
 U = TypeVar("U", bound=Weighted)
 
@@ -45,3 +49,22 @@ class RoundRobin:
         chosen = max(candidates, key=lambda upstream: upstream.turn)  # of equals the first
         chosen.turn -= total
         return chosen
+
+
+class LeastRequests:
+    """The one with the fewest requests running for its weight; of equals, by turns.
+
+    Better than turns where requests differ much in length: a slow one does not have others queue behind it.
+    """
+
+    def __init__(self) -> None:
+        self._turns = RoundRobin()
+
+    def choose(self, candidates: Sequence[U]) -> U:
+        load = [upstream.in_flight / upstream.weight for upstream in candidates]
+        least = min(load)
+        return self._turns.choose([u for u, has in zip(candidates, load, strict=True) if has == least])
+
+
+POLICIES: dict[str, type[Policy]] = {"round-robin": RoundRobin, "least-requests": LeastRequests}
+"""By the names that settings and the command line use."""

@@ -52,10 +52,16 @@ class Pool:
         self._policy = policy or RoundRobin()
 
     @classmethod
-    def of(cls, name: str, urls: Iterable[str], health: HealthSettings | None = None) -> Pool:
+    def of(
+        cls,
+        name: str,
+        urls: Iterable[str],
+        health: HealthSettings | None = None,
+        policy: Policy | None = None,
+    ) -> Pool:
         """A pool of equals at these origins."""
         settings = health or HealthSettings()
-        return cls(name, [Upstream(url.rstrip("/"), health=Health(settings)) for url in urls])
+        return cls(name, [Upstream(url.rstrip("/"), health=Health(settings)) for url in urls], policy)
 
     def candidates(self, now: float) -> list[Upstream]:
         """Those that may be used at ``now``; never none."""

@@ -139,11 +139,11 @@ class EmbeddedPostgres(EmbeddedServer):
         return self._binaries.program(name)
 
     def _await_predecessor(self) -> None:
-        """A server that was told to stop a moment ago may still be writing its checkpoint."""
+        """A server told to stop may still be writing its checkpoint; a killed one's backends end a moment later."""
         end = time.monotonic() + _PREDECESSOR_DEADLINE_S
-        while (pid := _running_on(self.data)) is not None:
+        while pids := _running_on(self.data):
             if time.monotonic() > end:
-                raise ConfigurationError(f"a PostgreSQL server (process {pid}) already runs on {self.data}")
+                raise ConfigurationError(f"PostgreSQL already runs on {self.data} (processes {pids})")
             time.sleep(0.05)
 
     def _create(self, version: int) -> None:
@@ -220,27 +220,26 @@ def _major(binaries: Binaries) -> int:
         raise ConfigurationError(f"{program} does not run: {error}") from error
 
 
-def _running_on(data: Path) -> int | None:
-    """The process that runs a server on ``data``, None if there is none whatever ``postmaster.pid`` says."""
+def _running_on(data: Path) -> list[int]:
+    """The processes of a server on ``data``: those that work in it, whatever ``postmaster.pid`` says."""
     try:
         pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
-        os.kill(pid, 0)
-        return pid if _works_in(pid, data) else None
-    except (FileNotFoundError, NotADirectoryError, ValueError, ProcessLookupError, PermissionError):
-        return None
-
-
-def _works_in(pid: int, data: Path) -> bool:
-    """A postmaster's working folder is its data; a zombie has none."""
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return []
     if Path("/proc/self").exists():
-        try:
-            return Path(f"/proc/{pid}/cwd").readlink() == data.resolve()
-        except OSError:
-            return False
-    shown = subprocess.run(
-        ["/bin/ps", "-o", "command=", "-p", str(pid)], check=False, capture_output=True, text=True
-    )
-    return str(data) in shown.stdout
+        names = [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        return sorted(int(name) for name in names if _works_in(Path("/proc") / name, data.resolve()))
+    command = ["/bin/ps", "-o", "command=", "-p", str(pid)]
+    shown = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    return [pid] if str(data) in shown else []
+
+
+def _works_in(process: Path, data: Path) -> bool:
+    """Every process of a server works in its data folder; a zombie works nowhere."""
+    try:
+        return (process / "cwd").readlink() == data
+    except OSError:
+        return False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -22,7 +22,7 @@ from aiohttp.typedefs import Handler
 
 from focushub_core import settings as settings_module
 from focushub_core.balancer import Pool
-from focushub_core.errors import ConfigurationError, FocusHubError, NotFound, Unauthorized, Unavailable
+from focushub_core.errors import ConfigurationError, FocusHubError, NotFound, Unauthorized
 from focushub_core.gateway.aggregate import Aggregate, Reply, Section, gather
 from focushub_core.gateway.routes import Match, RouteTable
 from focushub_core.gateway.upstreams import UpstreamClient
@@ -86,7 +86,7 @@ class Gateway(Part):
         )
         self.providers[User] = signed_in
         if self.settings.redis_url is not None:
-            self.checks.append(Check("redis", self._redis_answers, required=False))
+            self.checks.append(Check("redis", self.limiter.look, required=False))
 
     def port_in(self, stack: Stack) -> int:
         return stack.gateway.port
@@ -159,10 +159,6 @@ class Gateway(Part):
         url = self.settings.redis_url
         store = RedisStore(url.reveal(), prefix=f"{self.stack.name}:limit:") if url else None
         return Limiter(store, replicas=replicas, local=LocalStore())
-
-    async def _redis_answers(self) -> None:
-        if self.limiter.degraded:
-            raise Unavailable("limits are kept by each gateway alone")
 
 
 def policies(stack: Stack) -> list[Policy]:

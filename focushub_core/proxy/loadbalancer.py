@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import time
 from contextlib import AsyncExitStack
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from aiohttp import web
 
-from focushub_core.balancer import HealthSettings, Pool
+from focushub_core.balancer import POLICIES, HealthSettings, Pool
 from focushub_core.balancer.checker import Checker
 from focushub_core.errors import BadRequest, ConfigurationError, MethodNotAllowed, Unavailable
 from focushub_core.health import Check
@@ -41,6 +41,7 @@ class LoadBalancerSettings(Settings, frozen=True, kw_only=True):
     """Origins of the gateways; left out, those that the stack's file says run here."""
     trusted_proxies: str = ""
     """Networks whose ``X-Forwarded-*`` counts, those of NGINX: ``10.0.0.0/8, ::1``."""
+    balancer_policy: Literal["round-robin", "least-requests"] = "round-robin"
     check_path: str = "/readyz"
     check_interval_s: Seconds = 2.0
     check_timeout_s: Seconds = 1.0
@@ -60,7 +61,12 @@ class LoadBalancer(Part):
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
         super().__init__(settings, stack=stack)
         own = self.settings
-        self.pool = Pool.of("gateways", own.gateway_urls or _gateways_of(stack), HealthSettings())
+        self.pool = Pool.of(
+            "gateways",
+            own.gateway_urls or _gateways_of(stack),
+            HealthSettings(),
+            POLICIES[own.balancer_policy](),
+        )
         self._trusted = parse_networks(own.trusted_proxies)
         self._forwarder = Forwarder(
             timeouts=Timeouts(connect_s=own.connect_timeout_s, answer_s=own.answer_timeout_s)
@@ -83,10 +89,11 @@ class LoadBalancer(Part):
     def add_routes(self, app: web.Application) -> None:
         super().add_routes(app)
         for prefix in self.prefixes:
-            app.router.add_route("*", prefix, self._forward)
-            app.router.add_route("*", prefix + "/{tail:.*}", self._forward)
+            app.router.add_route("*", prefix, self.forward)
+            app.router.add_route("*", prefix + "/{tail:.*}", self.forward)
 
-    async def _forward(self, request: web.Request) -> web.StreamResponse:
+    async def forward(self, request: web.Request) -> web.StreamResponse:
+        """One gateway's answer to ``request``."""
         if path_of(request.raw_path) is None:
             raise BadRequest("the path can be read in more than one way", code="ambiguous_path")
         if request.method in ("CONNECT", "TRACE"):

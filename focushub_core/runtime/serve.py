@@ -28,8 +28,11 @@ _log = logging.getLogger(__name__)
 class Servable(Protocol):
     """What can be run: a `focushub_core.part.Part`."""
 
-    settings: Settings
     draining: bool
+
+    @property
+    def settings(self) -> Settings:
+        """How to run it."""
 
     @property
     def port(self) -> int:

@@ -58,7 +58,8 @@ async def add_request_id(_: web.Request, response: web.StreamResponse) -> None:
 
 def route_of(request: web.Request) -> str:
     """The template of the route, ``unmatched`` where there is none: a label of bounded variety."""
-    if (said := request.get(ROUTE)) is not None:
+    said: str | None = request.get(ROUTE)
+    if said is not None:
         return said
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "unmatched"

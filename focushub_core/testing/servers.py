@@ -28,8 +28,8 @@ import pytest
 from focushub_core.database.provision import drop, provision
 from focushub_core.embedded import EmbeddedPostgres, EmbeddedValkey, RunningServer, running
 
-# A test server's data need not survive a power cut.
-_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Test data need not survive a power cut; a kill -9 of the server they do.
+_FAST = {"fsync": "off", "full_page_writes": "off"}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -250,16 +250,27 @@ def psql(service: str, directory: Path) -> None:
 @click.option(
     "--upstream", "upstreams", metavar="HOST:PORT", multiple=True, required=True, help="May be repeated."
 )
-@click.option("--policy", type=click.Choice(["round-robin"]), default="round-robin", show_default=True)
+@click.option(
+    "--policy",
+    type=click.Choice(["round-robin", "least-requests"]),
+    default="round-robin",
+    show_default=True,
+    help="Who is next: by turns, or who has the fewest requests running.",
+)
 @click.option(
     "--health-path", metavar="PATH", default="/readyz", show_default=True, help="Asked of each upstream."
 )
-def balance(listen: str, upstreams: tuple[str, ...], policy: str, health_path: str) -> None:
+def balance(
+    listen: str,
+    upstreams: tuple[str, ...],
+    policy: Literal["round-robin", "least-requests"],
+    health_path: str,
+) -> None:
     """Run the load balancer alone, in front of anything that speaks HTTP.
 
     \b
     focushub balance --listen 127.0.0.1:8080 --upstream 127.0.0.1:3000 --upstream 127.0.0.1:3100
     """
-    from focushub_core.proxy import loadbalancer
+    from focushub_core.proxy import standalone
 
-    loadbalancer.balance(listen, upstreams, policy, health_path)
+    sys.exit(standalone.balance(listen, upstreams, policy, health_path))
