@@ -9,10 +9,8 @@ from datetime import date
 from typing import Annotated
 
 import msgspec
-from aiohttp import web
-from aiohttp.typedefs import Handler
 
-from focushub_core import Body, Invalid
+from focushub_core import Body
 
 Weekday = Annotated[int, msgspec.Meta(ge=1, le=7)]
 
@@ -51,14 +49,3 @@ def rule_on(day: date, versions: Sequence[Version]) -> Schedule:
     """The rule that holds on ``day``; ``versions`` are in the order of their days, and there is one at least."""
     begun = [version for version in versions if version.effective_from <= day]
     return (begun[-1] if begun else versions[0]).rule
-
-
-@web.middleware
-async def name_invalid_schedules(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Gives a problem in which nothing but the schedule is wrong the code ``invalid_schedule``."""
-    try:
-        return await handler(request)
-    except Invalid as error:
-        if error.errors and all(wrong.field.split(".")[0] == "schedule" for wrong in error.errors):
-            raise Invalid(error.detail, code="invalid_schedule", errors=error.errors) from None
-        raise

@@ -7,20 +7,31 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from focushub_core import Database, Secret, Service, ServiceSettings, Settings
+from focushub_core import Database, Invalid, Secret, Service, ServiceSettings, Settings
 from focushub_core.stack import Stack
 from stack_shared.day import HEADER, DaySettings
 
 from . import entries, habits, progress
 from .days import Clock, Today
 from .habits import HabitPager, Habits
-from .schedules import name_invalid_schedules
 
 
 def wall_clock() -> datetime:
     """What time it is."""
     return datetime.now(UTC)
+
+
+@web.middleware
+async def name_invalid_schedules(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Gives a problem in which nothing but the schedule is wrong the code ``invalid_schedule``."""
+    try:
+        return await handler(request)
+    except Invalid as error:
+        if error.errors and all(wrong.field.split(".")[0] == "schedule" for wrong in error.errors):
+            raise Invalid(error.detail, code="invalid_schedule", errors=error.errors) from None
+        raise
 
 
 class HabitSettings(ServiceSettings, frozen=True, kw_only=True):
