@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -108,10 +109,12 @@ def _is_free(port: int) -> bool:
 class FakeStack:
     """A stack's folder with parts that are a few lines each, and `up` on it."""
 
-    def __init__(self, root: Path, name: str = "small") -> None:
+    wait_for = staticmethod(wait_for)
+
+    def __init__(self, root: Path, name: str = "small", base: int | None = None) -> None:
         self.root = root
         self.name = name
-        self.base = free_base()
+        self.base = base or free_base()
         self.process: subprocess.Popen[str] | None = None
         root.mkdir(parents=True, exist_ok=True)
         self._write()
@@ -159,7 +162,7 @@ prefixes = ["/v1/tasks"]
 
     def command(self, *arguments: str) -> list[str]:
         """A `focushub` command on this stack."""
-        return [sys.executable, "-m", "focushub_generator.cli", *arguments]
+        return [sys.executable, "-c", "from focushub_generator.cli import main; main()", *arguments]
 
     def up(self, *options: str, **popen: Any) -> subprocess.Popen[str]:
         """Starts `focushub up` in the background; its output goes to ``up.out``."""
@@ -246,8 +249,30 @@ prefixes = ["/v1/tasks"]
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[FakeStack]:
+def make_stack(tmp_path: Path) -> Iterator[Callable[..., FakeStack]]:
+    """Makes small stacks, and leaves nothing of them."""
+    made: list[FakeStack] = []
+
+    def make(name: str, *, root: Path | None = None, base: int | None = None) -> FakeStack:
+        made.append(FakeStack(root or tmp_path / name, name, base))
+        return made[-1]
+
+    yield make
+    for found in made:
+        found.clean_up()
+
+
+@pytest.fixture
+def stack(make_stack: Callable[..., FakeStack]) -> FakeStack:
     """A small stack in a folder of its own."""
-    found = FakeStack(tmp_path / "small")
-    yield found
-    found.clean_up()
+    return make_stack("small")
+
+
+@pytest.fixture
+def open_stack(make_stack: Callable[..., FakeStack]) -> Iterator[FakeStack]:
+    """A small stack in a folder that every user may enter: as root, too, its data lie in it."""
+    with tempfile.TemporaryDirectory(prefix="focushub-test-") as folder:
+        Path(folder).chmod(0o755)
+        found = make_stack("open", root=Path(folder) / "open")
+        yield found
+        found.clean_up()

@@ -91,6 +91,10 @@ class Journal:
             os.close(descriptor)
         self._file.close()
 
+    def last_message(self) -> str:
+        """The message of the last line."""
+        return str((lines.parse(self.tail[-1]) or {}).get("message", "")) if self.tail else ""
+
     def last_words(self, count: int = 12) -> list[str]:
         """The last lines, for people."""
         found = [lines.parse(raw) or {"message": raw.decode(errors="replace")} for raw in self.tail]

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from focushub_core.embedded import (
@@ -51,6 +53,16 @@ def command_for(name: str, server: EmbeddedServer, password: str, inherited: Map
     return Command(argv, Path("/"), {**inherited, VARIABLE: json.dumps(wanted)}, server.stop_signal)
 
 
+def tidy(data: Path) -> None:
+    """Removes PostgreSQL's socket folder, which lies outside its data, once the server has stopped for good."""
+    with suppress(OSError):
+        found = re.search(
+            r"^unix_socket_directories = '(/.+)'$", (data / "postgresql.conf").read_text(), re.MULTILINE
+        )
+        if found:
+            Path(found[1]).rmdir()
+
+
 def main() -> None:
     """Prepares the server that the environment describes, and becomes it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # asked to stop: at once, and without a traceback
@@ -61,8 +73,12 @@ def main() -> None:
         if server.notice:
             _print("notice", server.notice)
         become(server)
-    except (ConfigurationError, OSError) as error:
+    except ConfigurationError as error:
         _print("error", str(error))
+        sys.exit(HOPELESS)
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        _print("error", f"{error.strerror or error}{where}")
         sys.exit(HOPELESS)
 
 

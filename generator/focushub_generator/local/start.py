@@ -22,7 +22,7 @@ from focushub_generator.local import health, lock, server, state, topology
 from focushub_generator.local.console import INFO, table
 from focushub_generator.local.guard import Command
 from focushub_generator.local.session import Session
-from focushub_generator.local.supervisor import Part, words
+from focushub_generator.local.supervisor import HOPELESS, Part, words
 from focushub_generator.local.topology import HttpPart, secret
 
 PATIENCE = 60.0
@@ -172,6 +172,8 @@ async def _say_demo_login(session: Session, balancer: str) -> None:
 
 def _failure(session: Session, part: Part) -> ConfigurationError:
     """The one line for a part that does not start, after its last log lines."""
+    if part.code == HOPELESS:
+        return ConfigurationError(f"{part.name} cannot run here: {part.journal.last_message()}")
     _show_last_words(session, part)
     if part.once:
         return ConfigurationError("the databases could not be made ready; the reason is above")

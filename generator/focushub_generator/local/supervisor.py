@@ -158,7 +158,9 @@ class Supervisor:
         now = time.monotonic()
         verdict = after_death(part.history, now=now, lived=now - part.born, policy=self._policy)
         part.history = verdict.history
-        if verdict.delay is None or code == HOPELESS:
+        if code == HOPELESS:
+            part.state = State.GIVEN_UP  # and its last line says why
+        elif verdict.delay is None:
             part.state = State.GIVEN_UP
             part.journal.note(f"{words(code)}; given up", "error")
         else:
