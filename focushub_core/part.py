@@ -73,7 +73,7 @@ class Part:
         """Opens what the part needs while it runs; ``resources`` closes it. Call ``super().open(resources)`` first."""
 
     def provide(self, kind: type[T], value: T) -> None:
-        """Handlers with a parameter of type ``kind`` get ``value``."""
+        """Handlers with a parameter of type ``kind`` get ``value``; call it in ``__init__``."""
         self.providers[kind] = lambda _: value
 
     def middlewares(self) -> Iterable[Any]:

@@ -111,18 +111,19 @@ def load(
     values = read_layers(root or find_root(Path.cwd()), environ)
     prefix = f"{owner.upper().replace('-', '_')}_" if owner else ""
     given: dict[str, Any] = {}
-    names: dict[str, str] = {}
+    own_names: dict[str, str] = {}
     for field in msgspec.structs.fields(wanted):
-        own = prefix + field.encode_name
-        missing_is_own = field.required or field.encode_name in required
-        names[field.encode_name] = own if own in values or missing_is_own else field.encode_name
-        text = values.get(own, values.get(field.encode_name))
+        common, own = field.encode_name, prefix + field.encode_name
+        text = values.get(own, values.get(common))
+        own_names[common] = own
         if text is not None:
-            given[field.encode_name] = _typed(text, field.type)
+            given[common] = _typed(text, field.type)
     wrong = check(given, wanted, strict=False)
     wrong += [FieldError(name, "missing", "") for name in required if name not in given]
     if wrong:
-        raise ConfigurationError("; ".join(_say(problem, names) for problem in wrong))
+        raise ConfigurationError(
+            "; ".join(_say(problem, own_names[problem.field.partition("[")[0]], values) for problem in wrong)
+        )
     return msgspec.convert(given, wanted, strict=False)
 
 
@@ -136,8 +137,9 @@ def _typed(text: str, wanted: Any) -> object:
     return text
 
 
-def _say(problem: FieldError, names: Mapping[str, str]) -> str:
-    name = names.get(problem.field, problem.field)
+def _say(problem: FieldError, own: str, values: Mapping[str, str]) -> str:
+    """The problem with a setting, by the name under which it was said or could be."""
     if problem.code == "missing":
-        return f"{name} is not set (environment or .env)"
-    return f"{name}: {problem.detail}"
+        names = " or ".join(dict.fromkeys((own, problem.field)))
+        return f"{names} is not set (in the environment or .env)"
+    return f"{own if own in values else problem.field}: {problem.detail}"

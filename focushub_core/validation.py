@@ -115,6 +115,7 @@ def _join(path: str, name: str) -> str:
 
 # What msgspec says, in the words of a problem document ----------------------------------------------------
 
+_QUOTED = re.compile(r"Invalid (?:enum )?value .*", re.DOTALL)
 _PATH = re.compile(r" - at `\$?(.*)`$")
 _CODES = (
     ("missing required field", "missing"),
@@ -128,7 +129,7 @@ _CODES = (
     ("<", "too_large"),
     (", got `", "wrong_type"),
     ("out of range", "out_of_range"),
-    ("enum value", "not_allowed"),
+    ("not one of", "not_allowed"),
     ("Invalid", "wrong_format"),
 )
 _WORDS = {"int": "integer", "str": "string", "bool": "boolean", "float": "number"}
@@ -141,6 +142,7 @@ def field_error(error: msgspec.ValidationError, path: str = "") -> FieldError:
     if inner:
         text = text[: inner.start()]
         path = (path + inner[1]).lstrip(".")
+    text = _QUOTED.sub("This value is not one of those allowed", text)
     code = next((code for words, code in _CODES if words in text), "invalid")
     text = re.sub(r"`(\w+)`", lambda word: f"`{_WORDS.get(word[1], word[1])}`", text)
     return FieldError(path, code, text if text.endswith(".") else text + ".")

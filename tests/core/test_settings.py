@@ -45,7 +45,7 @@ def test_every_problem_is_named_at_once_by_its_name_in_the_environment():
 
 
 def test_a_setting_that_this_owner_needs_is_missed_even_if_it_has_a_default():
-    with pytest.raises(ConfigurationError, match="TASK_INSTANCE is not set"):
+    with pytest.raises(ConfigurationError, match="TASK_INSTANCE or INSTANCE is not set"):
         load(Settings, owner="task", environ={}, required=("INSTANCE",))
 
 

@@ -120,7 +120,7 @@ def test_a_process_id_that_is_now_somebody_elses_does_not_stop_the_start(folder:
 
 def test_a_second_server_on_the_same_data_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("focushub_core.embedded.postgres._PREDECESSOR_DEADLINE_S", 0.1)
-    with running(_server(folder)), pytest.raises(ConfigurationError, match=r"process \d+.*already runs"):
+    with running(_server(folder)), pytest.raises(ConfigurationError, match=r"already runs on .*processes"):
         _server(folder).prepare()
 
 

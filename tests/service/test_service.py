@@ -87,7 +87,8 @@ class NotesElsewhere(Notes):
 
 def test_what_it_needs_is_asked_for_by_its_own_name():
     with pytest.raises(
-        ConfigurationError, match=r"NOTE_DATABASE_URL is not set.*NOTE_AUTH_JWKS_URL is not set"
+        ConfigurationError,
+        match=r"NOTE_DATABASE_URL or DATABASE_URL is not set.* or AUTH_JWKS_URL is not set",
     ):
         Notes()
 

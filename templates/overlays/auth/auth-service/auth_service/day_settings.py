@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from focushub_core import Secret
-from stack_shared.day import DaySettings
+from stack_shared.day import DaySettings, key_of
 
 if TYPE_CHECKING:
     from redis import asyncio as aioredis
@@ -65,9 +65,8 @@ class DayCache:
     async def _set(self, user_id: UUID, settings: DaySettings, *, only_if_absent: bool) -> None:
         if self._client is None:
             return
-        key = f"focushub:day:{user_id}"
         try:
-            await _in_time(self._client.set(key, settings.header(), ex=LIFETIME, nx=only_if_absent))
+            await _in_time(self._client.set(key_of(user_id), settings.header(), ex=LIFETIME, nx=only_if_absent))
         except ConnectionError as error:
             self._note(away=True, reason=str(error))
         else:
