@@ -1,0 +1,33 @@
+"""A database that is open."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest_asyncio
+
+from focushub_core.database import Database
+
+Opener = Callable[..., Awaitable[Database]]
+
+
+@pytest_asyncio.fixture
+async def opened() -> AsyncIterator[Opener]:
+    """Open databases: ``await opened(url, max_size=1)``. They are closed after the test."""
+    made: list[Database] = []
+
+    async def opener(url: str, **options: Any) -> Database:
+        made.append(Database(**options))
+        await made[-1].open(url)
+        return made[-1]
+
+    yield opener
+    for database in made:
+        await database.close()
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str, opened: Opener) -> Database:
+    """An empty database, open, with at most four connections."""
+    return await opened(database_url, max_size=4)
