@@ -7,8 +7,6 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 from unittest import mock
 
 import pytest
@@ -168,14 +166,11 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_balance_passes_its_upstreams_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[tuple[object, ...]] = []
-    fake: Any = ModuleType("focushub_core.proxy.loadbalancer")
-    fake.balance = lambda *given: calls.append(given)
-    monkeypatch.setitem(sys.modules, fake.__name__, fake)
-    monkeypatch.setattr("focushub_core.proxy.loadbalancer", fake, raising=False)
-    assert run("balance", "--listen", "127.0.0.1:1", "--upstream", "a:2", "--upstream", "b:3").exit_code == 0
-    assert calls == [("127.0.0.1:1", ("a:2", "b:3"), "round-robin", "/readyz")]
+def test_balance_passes_its_upstreams_on() -> None:
+    with mock.patch("focushub_core.proxy.standalone.balance", return_value=0) as called:
+        words = ("--listen", "127.0.0.1:1", "--upstream", "a:2", "--upstream", "b:3")
+        assert run("balance", *words, "--policy", "least-requests").exit_code == 0
+    called.assert_called_once_with("127.0.0.1:1", ("a:2", "b:3"), "least-requests", "/readyz")
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ async def back_again(killed: int) -> int:
 def gateway_one() -> dict[str, Any]:
     """What ``focushub status`` says of it."""
     command = [sys.executable, "-m", "focushub_generator", "status", str(ROOT), "--json"]
-    status = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout)  # noqa: S603 - our own command
+    status = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout)
     return next(part for part in status["parts"] if part["name"] == "gateway-1")
 
 

@@ -66,7 +66,9 @@ class DayCache:
         if self._client is None:
             return
         try:
-            await _in_time(self._client.set(key_of(user_id), settings.header(), ex=LIFETIME, nx=only_if_absent))
+            await _in_time(
+                self._client.set(key_of(user_id), settings.header(), ex=LIFETIME, nx=only_if_absent)
+            )
         except ConnectionError as error:
             self._note(away=True, reason=str(error))
         else:

@@ -1,0 +1,157 @@
+"""Profiles: what people call themselves, and where and when their days begin.
+
+Rules that hold here:
+
+* Every change that changes something counts the version up; ``If-Match`` ties a change to the version it was made for.
+* Day settings go to Redis under the profile's row lock, so that the key ends as the last change says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from focushub_core import Answer, Body, Database, FieldError, Header, Routes, User
+from focushub_core.database import Connection
+from focushub_core.http.conditional import etag, require_match
+from focushub_core.identity.tokens import Rejected
+from stack_shared.day import LATEST_START, DaySettings
+from stack_shared.zones import zone_named
+
+from .day_settings import DayCache
+from .refusals import refuse, wrong_timezone
+
+DisplayName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
+Locale = Annotated[str, Meta(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+"""A language tag such as ``de`` or ``pt-BR`` (BCP 47)."""
+TimeZone = Annotated[str, Meta(max_length=64)]
+WeekStart = Annotated[int, Meta(ge=1, le=7)]
+"""Monday 1 to Sunday 7."""
+DayStart = Annotated[int, Meta(ge=0, le=LATEST_START)]
+"""Minutes after midnight."""
+
+_INSERT = "INSERT INTO profiles (user_id, display_name, timezone) VALUES ($1, $2, $3)"
+_SELECT = """
+    SELECT id, email, display_name, timezone, locale, week_start, day_start_minutes, version
+    FROM users JOIN profiles ON user_id = id WHERE id = $1
+"""
+_UPDATE = """
+    UPDATE profiles
+    SET display_name = $2, timezone = $3, locale = $4, week_start = $5, day_start_minutes = $6, version = $7
+    WHERE user_id = $1
+"""
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """``GET /v1/me``"""
+
+    id: UUID
+    email: str
+    display_name: str | None
+    timezone: str
+    locale: str | None
+    week_start: int
+    day_start_minutes: int
+    version: int
+
+    def day_settings(self) -> DaySettings:
+        """When this person's days and weeks begin."""
+        return DaySettings(zone_named(self.timezone), self.week_start, self.day_start_minutes)
+
+    def answer(self) -> Answer[Profile]:
+        """With the version as entity tag; for nobody else's cache."""
+        return Answer(self, headers={"ETag": etag(self.version), "Cache-Control": "private, no-cache"})
+
+
+class ProfileChange(Body, frozen=True):
+    """``PATCH /v1/me``, a merge patch (RFC 7396): what is left out stays, ``null`` clears what may be without."""
+
+    display_name: DisplayName | UnsetType | None = UNSET
+    timezone: TimeZone | UnsetType = UNSET
+    locale: Locale | UnsetType | None = UNSET
+    week_start: WeekStart | UnsetType = UNSET
+    day_start_minutes: DayStart | UnsetType = UNSET
+
+    def wrong(self) -> Iterable[FieldError]:
+        """What the types cannot say."""
+        return () if self.timezone is UNSET else wrong_timezone(self.timezone)
+
+    def applied_to(self, profile: Profile) -> Profile:
+        """The profile with the change, one version on; itself where the change changes nothing."""
+        given = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not UNSET}
+        changed = msgspec.structs.replace(profile, **given)
+        if changed == profile:
+            return profile
+        return msgspec.structs.replace(changed, version=profile.version + 1)
+
+
+class Profiles:
+    """The profiles in ``database``, their day settings written through to ``days``."""
+
+    def __init__(self, database: Database, days: DayCache) -> None:
+        self._database = database
+        self._days = days
+
+    async def get(self, user_id: UUID) -> Profile:
+        """A person's profile; raises `Rejected` when the account is gone."""
+        profile = await self._database.one(Profile, _SELECT, user_id)
+        if profile is None:
+            raise Rejected("no such account")
+        await self._days.fill(user_id, profile.day_settings())
+        return profile
+
+    async def change(self, user_id: UUID, change: ProfileChange, if_match: str | None) -> Profile:
+        """Applies a change; raises `Invalid`, `PreconditionFailed`, and what `get` raises."""
+        refuse(change.wrong())
+        async with self._database.transaction() as transaction:
+            before = await transaction.one(Profile, f"{_SELECT} FOR UPDATE OF profiles", user_id)
+            if before is None:
+                raise Rejected("no such account")
+            require_match(if_match, before.version)
+            after = change.applied_to(before)
+            if after is not before:
+                await _store(transaction, after)
+            await self._days.write(user_id, after.day_settings())
+        return after
+
+
+async def create(transaction: Connection, user_id: UUID, display_name: str | None, timezone: str) -> None:
+    """The profile of a new account; ``timezone`` has been looked at."""
+    await transaction.execute(_INSERT, user_id, display_name, timezone)
+
+
+async def _store(transaction: Connection, profile: Profile) -> None:
+    await transaction.execute(
+        _UPDATE,
+        profile.id,
+        profile.display_name,
+        profile.timezone,
+        profile.locale,
+        profile.week_start,
+        profile.day_start_minutes,
+        profile.version,
+    )
+
+
+routes = Routes("/v1/me")
+
+
+@routes.get()
+async def read(user: User, profiles: Profiles) -> Answer[Profile]:
+    """Who I am."""
+    return (await profiles.get(user.id)).answer()
+
+
+@routes.patch()
+async def change(
+    body: ProfileChange,
+    user: User,
+    profiles: Profiles,
+    if_match: Annotated[str | None, Header("If-Match")] = None,
+) -> Answer[Profile]:
+    """Changes my profile, or only the version of it that I have seen."""
+    return (await profiles.change(user.id, body, if_match)).answer()

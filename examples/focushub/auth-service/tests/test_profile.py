@@ -1,0 +1,153 @@
+"""A profile is its owner's, changes field by field, and tells Redis when days begin."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from redis import asyncio as aioredis
+
+from auth_service.app import AuthService
+from focushub_core.testing import Person, Serve, ServiceClient
+
+SECRET = "a secret for tests, long enough"
+ANN = {"email": "ann@x.org", "password": "correct staple battery"}
+
+
+async def test_a_profile_starts_with_what_registering_said(ann: Person) -> None:
+    reply = await ann.get("/v1/me")
+    assert reply.status == 200
+    assert reply.headers["ETag"] == '"1"'
+    assert {name: reply.body[name] for name in reply.body if name != "id"} == {
+        "email": "ann@x.org",
+        "display_name": "Ann",
+        "timezone": "UTC",
+        "locale": None,
+        "week_start": 1,
+        "day_start_minutes": 0,
+        "version": 1,
+    }
+
+
+async def test_a_patch_changes_what_it_names_and_nothing_else(ann: Person) -> None:
+    change = {"timezone": "Europe/Berlin", "week_start": 7, "day_start_minutes": 240, "locale": "pt-BR"}
+    before = (await ann.get("/v1/me")).body
+    reply = await ann.patch("/v1/me", json=change)
+    assert (reply.status, reply.headers["ETag"]) == (200, '"2"')
+    assert reply.body == before | change | {"version": 2}
+    assert (await ann.get("/v1/me")).body == reply.body
+
+
+async def test_null_clears_what_may_be_without(ann: Person) -> None:
+    await ann.patch("/v1/me", json={"locale": "de"})
+    cleared = (await ann.patch("/v1/me", json={"display_name": None, "locale": None})).body
+    assert (cleared["display_name"], cleared["locale"]) == (None, None)
+
+
+async def test_a_patch_that_changes_nothing_leaves_the_version(ann: Person) -> None:
+    assert (await ann.patch("/v1/me", json={"display_name": "Ann"})).headers["ETag"] == '"1"'
+    assert (await ann.patch("/v1/me", json={})).headers["ETag"] == '"1"'
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"timezone": "Europe/Atlantis"}, "invalid_timezone"),
+    ({"timezone": "+02:00"}, "invalid_timezone"),
+    ({"timezone": "europe/berlin"}, "invalid_timezone"),
+    ({"timezone": "../../etc/passwd"}, "invalid_timezone"),
+    ({"timezone": "localtime"}, "invalid_timezone"),
+    ({"timezone": ""}, "invalid_timezone"),
+    ({"timezone": None}, "wrong_type"),
+    ({"week_start": 0}, "too_small"),
+    ({"week_start": 8}, "too_large"),
+    ({"week_start": None}, "wrong_type"),
+    ({"day_start_minutes": -1}, "too_small"),
+    ({"day_start_minutes": 721}, "too_large"),
+    ({"day_start_minutes": 1.5}, "wrong_type"),
+    ({"display_name": ""}, "too_short"),
+    ({"display_name": "   "}, "wrong_format"),
+    ({"locale": "Deutsch, bitte"}, "wrong_format"),
+    ({"email": "other@x.org"}, "unknown_field"),
+    ({"version": 7}, "unknown_field"),
+]
+
+
+async def test_a_wrong_field_is_named_and_nothing_is_changed(ann: Person) -> None:
+    expected = [(422, {next(iter(change)): code}) for change, code in WRONG]
+    replies = [await ann.patch("/v1/me", json={"display_name": "Anna"} | change) for change, _ in WRONG]
+    found = [(reply.status, {e["field"]: e["code"] for e in reply.body["errors"]}) for reply in replies]
+    assert found == expected
+    assert (await ann.get("/v1/me")).headers["ETag"] == '"1"'
+
+
+async def test_an_unknown_zone_is_the_problems_own_code(ann: Person) -> None:
+    reply = await ann.patch("/v1/me", json={"timezone": "CEST"})
+    assert (reply.status, reply.body["code"]) == (422, "invalid_timezone")
+
+
+async def test_a_change_for_a_version_that_is_gone_is_412(ann: Person) -> None:
+    assert (await ann.patch("/v1/me", json={"week_start": 7}, headers={"If-Match": '"1"'})).status == 200
+    late = await ann.patch("/v1/me", json={"week_start": 6}, headers={"If-Match": '"1"'})
+    assert (late.status, late.body["code"]) == (412, "precondition_failed")
+    assert (await ann.get("/v1/me")).body["week_start"] == 7
+
+
+async def test_of_changes_for_one_version_made_at_once_one_is_made(ann: Person) -> None:
+    replies = await asyncio.gather(
+        *(
+            ann.patch("/v1/me", json={"day_start_minutes": n}, headers={"If-Match": '"1"'})
+            for n in range(1, 9)
+        )
+    )
+    assert sorted(reply.status for reply in replies) == [200] + [412] * 7
+    assert (await ann.get("/v1/me")).headers["ETag"] == '"2"'
+
+
+async def test_a_token_of_an_account_that_is_gone_is_refused(auth: ServiceClient, ann: Person) -> None:
+    assert auth.service.database is not None
+    await auth.service.database.execute("DELETE FROM users")
+    for reply in (await ann.get("/v1/me"), await ann.patch("/v1/me", json={"week_start": 7})):
+        assert (reply.status, reply.body["code"]) == (401, "invalid_token")
+
+
+# Day settings in Redis ------------------------------------------------------------------------------------
+
+
+async def signed_in(client: ServiceClient) -> Person:
+    await client.post("/v1/auth/register", json=ANN | {"timezone": "Asia/Tokyo"})
+    return client.bearer((await client.post("/v1/auth/login", json=ANN)).body["access_token"])
+
+
+async def test_registering_and_every_change_are_written_through_to_redis(
+    serve: Serve, valkey_url: str
+) -> None:
+    async with aioredis.from_url(valkey_url, decode_responses=True) as redis:
+        ann = await signed_in(await serve(AuthService, AUTH_KEY_SECRET=SECRET, REDIS_URL=valkey_url))
+        (key,) = await redis.keys("*")
+        assert await redis.get(key) == "Asia/Tokyo;1;0"
+        me = await ann.patch(
+            "/v1/me", json={"timezone": "Europe/Berlin", "week_start": 7, "day_start_minutes": 240}
+        )
+        assert key == f"focushub:day:{me.body['id']}"
+        assert await redis.get(key) == "Europe/Berlin;7;240"
+        assert 0 < await redis.ttl(key) <= 3600
+
+
+async def test_reading_the_profile_puts_back_a_key_that_redis_lost(serve: Serve, valkey_url: str) -> None:
+    async with aioredis.from_url(valkey_url, decode_responses=True) as redis:
+        ann = await signed_in(await serve(AuthService, AUTH_KEY_SECRET=SECRET, REDIS_URL=valkey_url))
+        await redis.flushall()
+        me = (await ann.get("/v1/me")).body
+        assert await redis.get(f"focushub:day:{me['id']}") == "Asia/Tokyo;1;0"
+
+
+async def test_redis_away_is_logged_once_shown_and_nobodys_error(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await serve(AuthService, AUTH_KEY_SECRET=SECRET, REDIS_URL="redis://127.0.0.1:1/0")
+    ann = await signed_in(client)
+    for week_start in (2, 3, 4):
+        assert (await ann.patch("/v1/me", json={"week_start": week_start})).status == 200
+    assert [record.levelname for record in caplog.records if "Redis" in record.message] == ["WARNING"]
+    ready = await client.get("/readyz?verbose")
+    assert (ready.status, ready.body["checks"]["redis"]["status"]) == (200, "disconnected")

@@ -1,0 +1,1 @@
+"""Habits, check-ins and streaks."""

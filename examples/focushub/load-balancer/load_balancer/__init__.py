@@ -1,0 +1,1 @@
+"""The stack's load balancer: the kit's, as it is."""

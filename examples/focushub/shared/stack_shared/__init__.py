@@ -1,0 +1,1 @@
+"""What the services agree on: calendar days (`calendar`), time zones (`zones`), a person's day settings (`day`)."""
