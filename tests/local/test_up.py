@@ -238,7 +238,11 @@ def test_a_wrong_migration_ends_the_start_and_is_named(stack: Any) -> None:
     )
     process = stack.up()
     assert process.wait(30) == 1
-    assert "0002_wrong.sql, line 1" in stack.output()
+    assert (
+        stack.output()
+        .splitlines()[-1]
+        .startswith("Error: the databases cannot be made: 0002_wrong.sql, line 1")
+    )
     assert (stack.processes(), (stack.root / "ends").exists()) == ({}, False)
 
 

@@ -53,10 +53,15 @@ async def _until_done(admin_url: str, database: Database, deadline: float) -> No
         try:
             await _do(admin_url, database)
             return
-        except (OSError, Unavailable):
-            if time.monotonic() > deadline:
+        except (OSError, Unavailable) as error:
+            if is_full(error) or time.monotonic() > deadline:
                 raise
             await asyncio.sleep(PAUSE)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the server is there but has no room (SQLSTATE 53100, disk_full; 53200, out_of_memory)."""
+    return getattr(error.__cause__, "sqlstate", None) in {"53100", "53200"}
 
 
 async def _do(admin_url: str, database: Database) -> None:
@@ -81,7 +86,7 @@ def main() -> None:
         asyncio.run(carry_out(work))
     except* (OSError, FocusHubError) as failures:
         for failure in failures.exceptions:
-            say("error", str(failure))
+            say("error", str(failure.__cause__ or failure))
         sys.exit(1)
 
 

@@ -28,6 +28,7 @@ from focushub_generator.local.topology import HttpPart, secret
 PATIENCE = 60.0
 """Seconds for every part to become healthy, and for the databases to be made."""
 POLL = 0.1
+TRIES = 3
 DEMO_EMAIL = "demo@example.com"
 SETUP_VARIABLE = "FOCUSHUB_SETUP"
 
@@ -110,7 +111,11 @@ async def _make_databases(session: Session, admin_url: str, urls: Mapping[str, s
     argv = (sys.executable, "-P", "-m", "focushub_generator.local.setup")
     command = Command(argv, session.root, {**session.environ, SETUP_VARIABLE: json.dumps(work)})
     part = await session.add("setup", "setup", "", command, once=True)
-    if await session.supervisor.run_once(part):
+    for _ in range(TRIES):
+        code = await session.supervisor.run_once(part)
+        if code >= 0:
+            break  # else somebody killed it: all that it does may be done again
+    if code:
         raise _failure(session, part)
 
 
@@ -174,9 +179,9 @@ def _failure(session: Session, part: Part) -> ConfigurationError:
     """The one line for a part that does not start, after its last log lines."""
     if part.code == HOPELESS:
         return ConfigurationError(f"{part.name} cannot run here: {part.journal.last_message()}")
+    if part.code == 1 and part.once:
+        return ConfigurationError(f"the databases cannot be made: {part.journal.last_message()}")
     _show_last_words(session, part)
-    if part.once:
-        return ConfigurationError("the databases could not be made ready; the reason is above")
     times = f", {part.restarts + 1} times" if part.restarts else ""
     return ConfigurationError(f"{part.name} does not start: it {words(part.code)}{times}")
 

@@ -38,13 +38,17 @@ def _note(seen: Seen, path: str) -> None:
     seen[path] = (found.st_mtime_ns, found.st_size)
 
 
+def difference(before: Seen, after: Seen) -> list[str]:
+    """The paths that were changed, made or removed between two looks."""
+    return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+
 async def changes(folders: list[Path], interval: float = INTERVAL) -> AsyncIterator[list[str]]:
-    """The paths that were changed, made or removed, each time that there are some."""
+    """The `difference` to the look before, each time that there is one; looks every ``interval`` seconds."""
     before = await asyncio.to_thread(look, folders)
     while True:
         await asyncio.sleep(interval)
         after = await asyncio.to_thread(look, folders)
-        changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
-        before = after
+        changed, before = difference(before, after), after
         if changed:
             yield changed
