@@ -61,7 +61,7 @@ async def _failing_check(database: Database, deadline: float) -> float:
 
 
 def _family(server: PostgresServer) -> list[int]:
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     parent = psutil.Process(server.process.pid)
     return [parent.pid, *(child.pid for child in parent.children(recursive=True))]

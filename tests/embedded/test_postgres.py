@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import asyncpg
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 
 from focushub_core.embedded import EmbeddedPostgres, place, running

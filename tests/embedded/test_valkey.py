@@ -7,7 +7,7 @@ import stat
 import time
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 from redis import asyncio as aioredis
 
