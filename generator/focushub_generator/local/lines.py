@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 NOT_SHOWN = {"ts", "level", "part", "logger", "message", "exception"}
+NOT_SHOWN_OF_ACCESS = NOT_SHOWN | {"method", "route", "status"}
+"""The message of an access line says these already."""
 LEVELS = {"debug": 10, "info": 20, "notice": 30, "warning": 30, "error": 40, "critical": 50}
 COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 DIM, RED, BOLD = 2, 31, 1
@@ -71,10 +73,9 @@ def readable(fields: Mapping[str, Any], *, width: int = 14, colour: int | None =
     level = printable(str(fields.get("level", "info")))
     part = printable(str(fields.get("part", ""))).ljust(width)
     message = printable(str(fields.get("message", "")))
+    hidden = NOT_SHOWN_OF_ACCESS if fields.get("logger") == "focushub.access" else NOT_SHOWN
     rest = " ".join(
-        f"{printable(name)}={printable(str(value))}"
-        for name, value in fields.items()
-        if name not in NOT_SHOWN
+        f"{printable(name)}={printable(str(value))}" for name, value in fields.items() if name not in hidden
     )
     bad = severity(fields) >= LEVELS["warning"]
     if bad:
