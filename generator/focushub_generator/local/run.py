@@ -58,9 +58,11 @@ async def _keep(part: HttpPart, root: Path, environment: dict[str, str]) -> int:
 
 async def _restart_on_change(part: HttpPart, root: Path, environment: dict[str, str]) -> None:
     """Ends the part whichever way this ends."""
+    folders = [root / part.folder, root / "shared"]
+    seen = watch.look(folders)
     process = await _start(part, root, environment)
     try:
-        async for changed in watch.changes([root / part.folder, root / "shared"]):
+        async for changed in watch.changes(folders, seen):
             print(f"{Path(changed[0]).name} changed: {part.name} starts again", flush=True)  # noqa: T201
             await _end(process)
             process = await _start(part, root, environment)

@@ -16,7 +16,7 @@ from typing import TypedDict
 
 from focushub_core.database import migrations
 from focushub_core.database.provision import provision
-from focushub_core.errors import FocusHubError, Unavailable
+from focushub_core.errors import ConfigurationError, FocusHubError, Unavailable
 from focushub_generator.local import lines
 
 VARIABLE = "FOCUSHUB_SETUP"
@@ -86,7 +86,8 @@ def main() -> None:
         asyncio.run(carry_out(work))
     except* (OSError, FocusHubError) as failures:
         for failure in failures.exceptions:
-            say("error", str(failure.__cause__ or failure))
+            own_words = isinstance(failure, ConfigurationError)
+            say("error", str(failure if own_words else failure.__cause__ or failure))
         sys.exit(1)
 
 

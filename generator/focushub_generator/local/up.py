@@ -48,9 +48,7 @@ async def _run(stack: stacks.Stack, options: Options, guards_lock: int) -> int:
             raise ConfigurationError("--reload is for development, and FOCUSHUB_ENV is production")
         session.open(guards_lock)
         try:
-            await _until_stopped(session, signals, start(session)) and await _until_stopped(
-                session, signals, _stay(session)
-            )
+            await _until_stopped(session, signals, _live(session))
         finally:
             await _end(session, signals)
     finally:
@@ -71,34 +69,38 @@ class Signals:
         (self.hurry if self.stop.is_set() else self.stop).set()
 
 
-async def _until_stopped(session: Session, signals: Signals, work: Coroutine[Any, Any, None]) -> bool:
-    """Whether ``work`` came to its end, and not a signal first. Raises what it raises, and when the guard dies."""
+async def _until_stopped(session: Session, signals: Signals, work: Coroutine[Any, Any, None]) -> None:
+    """Does ``work`` until a signal. Raises what it raises, and `ConfigurationError` when the guard dies."""
     task = asyncio.ensure_future(work)
     events = [asyncio.ensure_future(event.wait()) for event in (signals.stop, session.guard_died)]
     await asyncio.wait([task, *events], return_when=asyncio.FIRST_COMPLETED)
-    finished = task.done()
+    failed = task.done() and not session.guard_died.is_set()
     for other in (task, *events):
         other.cancel()
     await asyncio.gather(task, *events, return_exceptions=True)
     if session.guard_died.is_set():
         raise ConfigurationError("the guard of the parts was killed, so everything was stopped")
-    if finished:
+    if failed:
         task.result()
-    return finished
 
 
-async def _stay(session: Session) -> None:
-    """While all runs: nothing to do, or watching sources."""
+async def _live(session: Session) -> None:
+    """Starts everything; then watches the sources, or only waits."""
+    folders = sorted({session.root / "shared", *(session.root / part.folder for part in session.wanted)})
+    seen = watch.look(folders) if session.options.reload else {}
+    await start(session)
     if not session.options.reload:
         await asyncio.Event().wait()
-    shared = session.root / "shared"
-    folders = {part.folder for part in session.wanted}
-    async for changed in watch.changes([shared, *(session.root / folder for folder in sorted(folders))]):
-        paths = [Path(path) for path in changed]
-        touched = {path.relative_to(session.root).parts[0] for path in paths}
-        parts = [part for part in session.wanted if "shared" in touched or part.folder in touched]
-        session.console.say(f"{paths[0].name} changed: {', '.join(part.name for part in parts)} starts again")
-        await asyncio.gather(*(session.supervisor.restart(session.parts[part.name]) for part in parts))
+    async for changed in watch.changes(folders, seen):
+        await _restart_users(session, [Path(path).relative_to(session.root) for path in changed])
+
+
+async def _restart_users(session: Session, changed: list[Path]) -> None:
+    """Starts the parts again that use a changed source."""
+    touched = {path.parts[0] for path in changed}
+    parts = [part.name for part in session.wanted if "shared" in touched or part.folder in touched]
+    session.console.say(f"{changed[0]} changed: {', '.join(parts)} starts again")
+    await asyncio.gather(*(session.supervisor.restart(session.parts[name]) for name in parts))
 
 
 async def _end(session: Session, signals: Signals) -> None:

@@ -43,9 +43,11 @@ def difference(before: Seen, after: Seen) -> list[str]:
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 
-async def changes(folders: list[Path], interval: float = INTERVAL) -> AsyncIterator[list[str]]:
-    """The `difference` to the look before, each time that there is one; looks every ``interval`` seconds."""
-    before = await asyncio.to_thread(look, folders)
+async def changes(folders: list[Path], before: Seen, interval: float = INTERVAL) -> AsyncIterator[list[str]]:
+    """The `difference` to the look before, each time that there is one; looks every ``interval`` seconds.
+
+    ``before`` is the look from before what uses the sources was started, so that no change falls in between.
+    """
     while True:
         await asyncio.sleep(interval)
         after = await asyncio.to_thread(look, folders)
