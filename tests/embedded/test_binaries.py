@@ -105,6 +105,14 @@ def test_programs_that_the_servers_user_cannot_reach_are_copied_with_their_layou
 
 
 @as_root
-def test_programs_that_the_servers_user_can_reach_are_used_where_they_lie(tmp_path: Path) -> None:
-    found = find_postgres()
-    assert found == readable_by(account._named("nobody"), found, "postgres", tmp_path)
+def test_programs_that_the_servers_user_can_reach_are_used_where_they_lie() -> None:
+    nobody = account._named("nobody")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        reachable = Path(folder) / "env"
+        found = find_postgres()
+        for part in found.parts:
+            shutil.copytree(found.root / part, reachable / part, ignore=binaries._IGNORED)
+        there = Binaries(reachable, found.folder, found.parts)
+        assert readable_by(nobody, there, "postgres", Path(folder) / "copies") == there
+        assert not (Path(folder) / "copies").exists()

@@ -13,7 +13,8 @@ import asyncpg
 import psutil
 import pytest
 
-from focushub_core.embedded import EmbeddedPostgres, place, running
+from focushub_core.embedded import EmbeddedPostgres, account, find_postgres, place, running
+from focushub_core.embedded.binaries import readable_by
 from focushub_core.errors import ConfigurationError, Unavailable
 
 PASSWORD = "pass-WORD_123"
@@ -211,8 +212,11 @@ def test_as_root_from_a_folder_nobody_may_enter(monkeypatch: pytest.MonkeyPatch)
 
 
 @as_root
-def test_an_ordinary_user_runs_it_as_itself(folder: Path) -> None:
+def test_an_ordinary_user_runs_it_as_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From a folder with spaces and 200 characters."""
+    nobody = account._named("nobody")
+    reachable = readable_by(nobody, find_postgres(), "postgres", folder / "programs")
+    monkeypatch.setenv("FOCUSHUB_PG_BIN", str(reachable.program("postgres").parent))
     deep = folder / ("a folder " * 11).strip() / ("another one " * 9).strip()
     deep.mkdir(parents=True)
     os.chown(deep, 65534, 65534)
