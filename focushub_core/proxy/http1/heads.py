@@ -1,0 +1,249 @@
+"""A message's head out of its bytes: what is read in it, and why it is refused.
+
+``framing`` of a head says how its body is framed: a length in bytes, `CHUNKED`, `UNTIL_CLOSE` (answers only), or None
+for a message that has no body and says nothing of one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from focushub_core.proxy.http1 import grammar
+from focushub_core.proxy.http1.errors import (
+    ExpectationFailed,
+    HeadTooLarge,
+    NotSupported,
+    ProtocolError,
+    TargetTooLong,
+    VersionNotSupported,
+)
+from focushub_core.proxy.http1.names import Names
+
+CHUNKED = -1
+UNTIL_CLOSE = -2
+
+Field = tuple[bytes, bytes]
+
+_EXACT = frozenset({b"content-length", b"transfer-encoding"})
+_NEVER = frozenset({b"CONNECT", b"TRACE"})
+_CLOSE = frozenset({b"close"})
+_KEEP = frozenset({b"keep-alive"})
+_CODINGS = frozenset({b"gzip", b"x-gzip", b"compress", b"x-compress", b"deflate"})
+_NONE: frozenset[bytes] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes of a head, of its target, of trailers, of a chunk's line; fields in one head or in trailers."""
+
+    head: int = 16 * 1024
+    target: int = 8 * 1024
+    trailers: int = 8 * 1024
+    chunk_line: int = 256
+    fields: int = 100
+
+
+@dataclass(slots=True, eq=False)
+class Fields:
+    """Fields in order, twice: ``all`` of them; then ``plain`` ones, and ``known`` ones as (what is meant, value)."""
+
+    all: list[Field]
+    plain: list[Field]
+    known: list[Field]
+
+
+@dataclass(slots=True, eq=False)
+class RequestHead:
+    """A request's head. ``target`` is in origin-form; ``options`` are what ``Connection`` said, in lower case."""
+
+    method: bytes
+    target: bytes
+    minor: int
+    fields: Fields
+    host: bytes
+    framing: int | None = None
+    expects: bool = False
+    upgrade: bytes | None = None
+    options: frozenset[bytes] = _NONE
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the client may send another request on its connection (RFC 9112 section 9.3).
+
+        "A proxy server MUST NOT maintain a persistent connection with an HTTP/1.0 client."
+        """
+        return self.minor == 1 and b"close" not in self.options
+
+
+@dataclass(slots=True, eq=False)
+class ResponseHead:
+    """An answer's head. ``length`` is its ``Content-Length``, also where no body follows (to HEAD)."""
+
+    status: int
+    reason: bytes
+    minor: int
+    fields: Fields
+    framing: int | None = None
+    length: int | None = None
+    options: frozenset[bytes] = _NONE
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the upstream's connection outlives this answer."""
+        return self.minor == 1 and b"close" not in self.options and self.framing != UNTIL_CLOSE
+
+
+def read_fields(data: bytes, start: int, end: int, names: Names, limits: Limits) -> Fields:
+    """The field lines between ``start`` and ``end``, which is behind the last one's CRLF."""
+    found = grammar.FIELD_LINE.findall(data, start, end)
+    # Each match is one whole line, so every line is one exactly if there are as many of both. That refuses bare CR and
+    # LF, obs-fold (RFC 9112 section 5.2), space before the colon, and control bytes.
+    if len(found) != data.count(b"\n", start, end):
+        raise ProtocolError("a field line is not well-formed")
+    if len(found) > limits.fields:
+        raise HeadTooLarge(f"more than {limits.fields} fields")
+    if data.find(b" \r\n", start, end) >= 0 or data.find(b"\t\r\n", start, end) >= 0:
+        found = [_stripped(name, value, names) for name, value in found]
+    plain: list[Field] = []
+    known: list[Field] = []
+    for one in found:
+        if meant := names[one[0]]:
+            known.append((meant, one[1]))
+        else:
+            plain.append(one)
+    return Fields(found, plain, known)
+
+
+def _stripped(name: bytes, value: bytes, names: Names) -> Field:
+    short = value.rstrip(b" \t")
+    if short != value and names[name] in _EXACT:
+        raise ProtocolError("white space behind the value of a framing field")  # well-formed, but not to all
+    return name, short
+
+
+def read_request(data: bytes, end: int, names: Names, limits: Limits) -> RequestHead:
+    """The head that ends at ``end``, behind its empty line."""
+    line = request_line(data, limits)
+    fields = read_fields(data, line.end(), end - 2, names, limits)
+    head = RequestHead(line[1], line[2], 1 if line[3] == b"1.1" else 0, fields, b"")
+    host: bytes | None = None
+    for name, value in fields.known:
+        if name == b"host":
+            # RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
+            # message that lacks a Host header field and to any request message that contains more than one Host
+            # header field line or a Host header field with an invalid field value."
+            if host is not None or grammar.HOST.fullmatch(value) is None:
+                raise ProtocolError("Host is repeated or invalid")
+            host = value
+        elif name == b"content-length":
+            head.framing = _length(value, head.framing)
+        elif name == b"transfer-encoding":
+            head.framing = _coding(value, head.framing, head.minor)
+        elif name == b"connection":
+            head.options = _options(value, head.options)
+        elif name == b"expect":
+            head.expects = _expects(value, head.minor)
+        elif name == b"upgrade":
+            head.upgrade = value
+    if host is None:
+        raise ProtocolError("Host is missing")
+    head.host = host
+    if not head.target.startswith(b"/"):
+        head.target = _origin_form(head.target, host)
+    return head
+
+
+def read_response(data: bytes, end: int, names: Names, limits: Limits, *, bodiless: bool) -> ResponseHead:
+    """The head that ends at ``end``; ``bodiless`` where it answers HEAD."""
+    line = grammar.STATUS_LINE.match(data)
+    if line is None:
+        raise ProtocolError("the status line is not well-formed")
+    fields = read_fields(data, line.end(), end - 2, names, limits)
+    head = ResponseHead(int(line[2]), line[3] or b"", 1 if line[1] == b"1" else 0, fields)
+    framing: int | None = None
+    for name, value in fields.known:
+        if name == b"content-length":
+            framing = head.length = _length(value, framing)
+        elif name == b"transfer-encoding":
+            framing = _coding(value, framing, head.minor)
+        elif name == b"connection":
+            head.options = _options(value, head.options)
+    # RFC 9112 section 6.3: "Any response to a HEAD request and any response with a 1xx (Informational), 204 (No
+    # Content), or 304 (Not Modified) status code is always terminated by the first empty line after the
+    # header fields"; else, with neither field, "the message body length is determined by the number of octets
+    # received prior to the server closing the connection".
+    if not (bodiless or head.status < 200 or head.status in (204, 304)):
+        head.framing = UNTIL_CLOSE if framing is None else framing
+    return head
+
+
+def request_line(data: bytes, limits: Limits) -> re.Match[bytes]:
+    """The request line that ``data`` begins with, if it is one to read on after."""
+    line = grammar.REQUEST_LINE.match(data)
+    if line is None:
+        raise ProtocolError("the request line is not well-formed")
+    if line[3] != b"1.1" and line[3] != b"1.0":
+        raise VersionNotSupported("this speaks HTTP/1.1")
+    if len(line[2]) > limits.target:
+        raise TargetTooLong(f"the target is longer than {limits.target} bytes")
+    if line[1] in _NEVER:
+        raise NotSupported(f"{line[1].decode()} is not passed on")
+    return line
+
+
+def _origin_form(target: bytes, host: bytes) -> bytes:
+    # RFC 9112 section 3.2.2: "a server MUST accept the absolute-form in requests", and a proxy that receives one must
+    # ignore Host for it. Here both have to say the same.
+    absolute = grammar.ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        raise ProtocolError("the target is not in origin-form")
+    if absolute[1].lower() != host.lower():
+        raise ProtocolError("the target is of another authority than Host")
+    path: bytes = absolute[2] or b"/"
+    return path if path.startswith(b"/") else b"/" + path
+
+
+def _length(value: bytes, framing: int | None) -> int:
+    # RFC 9112 section 6.3: "If a message is received without Transfer-Encoding and with an invalid Content-Length
+    # header field, then the message framing is invalid and the recipient MUST treat it as an unrecoverable
+    # error". Equal values in a list may be taken for one; here they are not.
+    if framing is not None:
+        raise ProtocolError("Content-Length is repeated, or stands beside Transfer-Encoding")
+    if grammar.LENGTH.fullmatch(value) is None:
+        raise ProtocolError("Content-Length is not a number of bytes")
+    return int(value)
+
+
+def _coding(value: bytes, framing: int | None, minor: int) -> int:
+    # RFC 9112 section 6.1: a message with both "might indicate an attempt to perform request smuggling"; and "A server
+    # or client that receives an HTTP/1.0 message containing a Transfer-Encoding header field MUST treat the message
+    # as if the framing is faulty".
+    if framing is not None or minor == 0:
+        raise ProtocolError("Transfer-Encoding is repeated, beside Content-Length, or in HTTP/1.0")
+    if value.lower() == b"chunked":
+        return CHUNKED
+    codings = [part.strip().lower() for part in value.split(b",")]
+    others = frozenset(codings[:-1])
+    if others and codings[-1] == b"chunked" and others <= _CODINGS:
+        # "A server that receives a request message with a transfer coding it does not understand SHOULD respond with
+        # 501"
+        raise NotSupported("no transfer coding but chunked is taken")
+    raise ProtocolError("Transfer-Encoding is not chunked")
+
+
+def _options(value: bytes, before: frozenset[bytes]) -> frozenset[bytes]:
+    lower = value.lower()
+    if not before and lower == b"keep-alive":
+        return _KEEP
+    if not before and lower == b"close":
+        return _CLOSE
+    return before.union(option for part in lower.split(b",") if (option := part.strip()))
+
+
+def _expects(value: bytes, minor: int) -> bool:
+    # RFC 9110 section 10.1.1: "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore
+    # that expectation." One with another member "MAY respond with a 417".
+    if value.lower() != b"100-continue":
+        raise ExpectationFailed("only 100-continue can be expected")
+    return minor == 1

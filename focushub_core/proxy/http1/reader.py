@@ -1,0 +1,281 @@
+"""Readers of requests and of answers: `Reader.receive` takes bytes, `Reader.next` gives one event after another.
+
+Rules that hold here:
+
+* Events of one message: its head; its body in pieces of at least one byte; `End`. None: more bytes are needed.
+* What comes after an `End` is another message; who does not ask for it has not read it.
+* The same bytes give the same events in whatever pieces they come, but for where a body is cut.
+* A limit holds also while a head still comes in: what cannot become a message is refused as soon as that shows.
+* After an error, nothing more is to be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from focushub_core.proxy.http1 import grammar
+from focushub_core.proxy.http1.errors import HeadTooLarge, ProtocolError, TargetTooLong, Truncated
+from focushub_core.proxy.http1.heads import (
+    CHUNKED,
+    UNTIL_CLOSE,
+    Field,
+    Limits,
+    RequestHead,
+    ResponseHead,
+    read_fields,
+    read_request,
+    read_response,
+    request_line,
+)
+from focushub_core.proxy.http1.names import Names
+
+__all__ = ["END", "End", "Event", "Limits", "RequestReader", "ResponseReader"]
+
+
+class End:
+    """The message is over; ``trailers`` are the fields behind a chunked body, all of them."""
+
+    __slots__ = ("trailers",)
+
+    def __init__(self, trailers: tuple[Field, ...] = ()) -> None:
+        self.trailers = trailers
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, End) and other.trailers == self.trailers
+
+    def __hash__(self) -> int:
+        return hash(self.trailers)
+
+    def __repr__(self) -> str:
+        return f"End({self.trailers!r})"
+
+
+END = End()
+
+Event = RequestHead | ResponseHead | bytes | End
+_ANY = Names()
+
+
+class _Reader:
+    """What both readers do: find heads, and read bodies."""
+
+    __slots__ = ("_buffer", "_gap", "_left", "_limits", "_names", "_searched", "_step")
+
+    def __init__(self, names: Names = _ANY, limits: Limits = Limits()) -> None:  # noqa: B008 (frozen)
+        self._names = names
+        self._limits = limits
+        self._buffer = b""
+        self._searched = 0  # bytes of the buffer known not to hold the end of the head
+        self._left = 0  # of the body, or of the chunk
+        self._gap = False  # the CRLF behind a chunk's data is due
+        self._step: Callable[[Any], Event | None] = type(self)._head
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes as they came."""
+        self._buffer = self._buffer + data if self._buffer else data
+
+    def next(self) -> Event | None:
+        """The next event; None when bytes are missing for it. Raises `ProtocolError`."""
+        return self._step(self)
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that were received and not yet given out."""
+        return len(self._buffer)
+
+    @property
+    def between(self) -> bool:
+        """Whether the last message is over and nothing of another is there."""
+        return not self._buffer and self._step is type(self)._head
+
+    def _head(self) -> Event | None:
+        raise NotImplementedError
+
+    def _end_of_head(self) -> int:
+        """Where the head ends, or 0; refuses one that is already too large or not well-formed."""
+        at = self._buffer.find(b"\r\n\r\n", self._searched)
+        if 0 <= at <= self._limits.head - 4:
+            self._searched = 0
+            return at + 4
+        if self._buffer and (at >= 0 or len(self._buffer) > self._limits.head):
+            raise self._too_large()
+        if self._buffer:
+            _refuse_bare(self._buffer)
+            self._look_at_start()
+        self._searched = max(0, len(self._buffer) - 3)
+        return 0
+
+    def _too_large(self) -> ProtocolError:
+        return HeadTooLarge(f"the head is larger than {self._limits.head} bytes")
+
+    def _look_at_start(self) -> None:
+        """Refuse what cannot become a head."""
+
+    def _body(self, framing: int | None) -> None:
+        """Set out to read what follows a head."""
+        if not framing:
+            self._step = _Reader._over
+        elif framing == CHUNKED:
+            self._step = _Reader._chunks
+            self._left, self._gap = 0, False
+        elif framing == UNTIL_CLOSE:
+            self._step = _Reader._rest
+        else:
+            self._step = _Reader._counted
+            self._left = framing
+
+    def _over(self) -> Event | None:
+        self._step = type(self)._head
+        return END
+
+    def _counted(self) -> Event | None:
+        data = self._buffer
+        if not data:
+            return None
+        if len(data) > self._left:
+            data, self._buffer = data[: self._left], data[self._left :]
+        else:
+            self._buffer = b""
+        self._left -= len(data)
+        if not self._left:
+            self._step = _Reader._over
+        return data
+
+    def _rest(self) -> Event | None:
+        data, self._buffer = self._buffer, b""
+        return data or None
+
+    def _chunks(self) -> Event | None:
+        """The data of all chunks that are there, as one piece."""
+        data, at, pieces = self._buffer, 0, []
+        while self._step is _Reader._chunks:
+            if self._left:
+                piece = data[at : at + self._left]
+                if not piece:
+                    break
+                pieces.append(piece)
+                at += len(piece)
+                self._left -= len(piece)
+                self._gap = not self._left
+            elif self._gap:
+                # RFC 9112 section 7.1: chunk = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
+                if not b"\r\n".startswith(data[at : at + 2]):
+                    raise ProtocolError("a chunk is longer than it says")
+                if len(data) - at < 2:
+                    break
+                at += 2
+                self._gap = False
+            elif (line := grammar.CHUNK_LINE.match(data, at)) is not None:
+                if line.end() - at > self._limits.chunk_line:
+                    raise ProtocolError("the line of a chunk is too long")
+                at = line.end()
+                self._left = int(line[1], 16)
+                if not self._left:
+                    self._step = _Reader._trailers
+            else:
+                self._refuse_chunk_line(data[at : at + self._limits.chunk_line])
+                break
+        self._buffer = data[at:]
+        return (
+            b"".join(pieces) if pieces else (self._step(self) if self._step is not _Reader._chunks else None)
+        )
+
+    def _refuse_chunk_line(self, line: bytes) -> None:
+        """It does not match: is it wrong, or not all there?"""
+        if b"\n" in line or len(line) == self._limits.chunk_line:
+            raise ProtocolError("the line of a chunk is not well-formed")
+
+    def _trailers(self) -> Event | None:
+        data = self._buffer
+        if data.startswith(b"\r\n"):
+            self._buffer = data[2:]
+            self._step = type(self)._head
+            return END
+        at = data.find(b"\r\n\r\n")
+        if at > self._limits.trailers - 4 or (at < 0 and len(data) > self._limits.trailers):
+            raise HeadTooLarge(f"the trailers are larger than {self._limits.trailers} bytes")
+        if at < 0:
+            _refuse_bare(data)
+            return None
+        fields = read_fields(data, 0, at + 2, _ANY, self._limits)
+        if fields.known:
+            # RFC 9110 section 6.5.1: not to be sent as trailers are those "necessary for message framing" and routing
+            raise ProtocolError("a trailer is about the message's framing")
+        self._buffer = data[at + 4 :]
+        self._step = type(self)._head
+        return End(tuple(fields.all))
+
+
+class RequestReader(_Reader):
+    """Reads a client's requests, one after another."""
+
+    __slots__ = ()
+
+    def eof(self) -> None:
+        """The client sends no more; `Truncated` if that was in the middle of a request."""
+        if self._buffer or self._step is not RequestReader._head:
+            raise Truncated("the connection ended in the middle of a request")
+
+    def _head(self) -> Event | None:
+        end = self._end_of_head()
+        if not end:
+            return None
+        head = read_request(self._buffer, end, self._names, self._limits)
+        self._buffer = self._buffer[end:]
+        self._body(head.framing)
+        return head
+
+    def _look_at_start(self) -> None:
+        if grammar.FIRST.match(self._buffer) is None:
+            raise ProtocolError("this is not a request")
+        if b"\n" in self._buffer:
+            request_line(self._buffer, self._limits)
+
+    def _too_large(self) -> ProtocolError:
+        if self._buffer.find(b"\r\n", 0, self._limits.target) < 0:
+            return TargetTooLong(f"the target is longer than {self._limits.target} bytes")
+        return super()._too_large()
+
+
+class ResponseReader(_Reader):
+    """Reads an upstream's answers. Before each, `expect` says to what."""
+
+    __slots__ = ("_bodiless",)
+
+    def __init__(self, names: Names = _ANY, limits: Limits = Limits()) -> None:  # noqa: B008 (frozen)
+        super().__init__(names, limits)
+        self._bodiless = False
+
+    def expect(self, method: bytes) -> None:
+        """The next answer is to a request with this method."""
+        self._bodiless = method == b"HEAD"
+
+    def eof(self) -> End:
+        """The upstream sends no more: the end of an answer that lasts until then; else `Truncated`."""
+        if self._step is not _Reader._rest or self._buffer:
+            raise Truncated("the connection ended in the middle of an answer")
+        self._step = ResponseReader._head
+        return END
+
+    def _head(self) -> Event | None:
+        end = self._end_of_head()
+        if not end:
+            return None
+        head = read_response(self._buffer, end, self._names, self._limits, bodiless=self._bodiless)
+        self._buffer = self._buffer[end:]
+        if head.status >= 200:  # else interim: the real one follows (RFC 9110 section 15.2)
+            self._body(head.framing)
+        return head
+
+    def _look_at_start(self) -> None:
+        start = self._buffer[:7]
+        if not b"HTTP/1.".startswith(start):
+            raise ProtocolError("this is not an answer")
+
+
+def _refuse_bare(data: bytes) -> None:
+    """No CR without LF, no LF without CR; one CR may be the last byte so far."""
+    pairs = data.count(b"\r\n")
+    if data.count(b"\n") != pairs or data.count(b"\r") - data.endswith(b"\r") != pairs:
+        raise ProtocolError("a line ends with a bare CR or LF")

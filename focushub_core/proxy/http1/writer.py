@@ -1,0 +1,54 @@
+"""Messages, written anew: our own lines, our own framing.
+
+What is given must have been read by a reader or be known to be well-formed: nothing is checked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from focushub_core.proxy.http1.heads import CHUNKED, Field
+
+_line = b": ".join
+
+
+def lines(fields: Iterable[Field]) -> bytes:
+    """Field lines, each with its CRLF."""
+    block = b"\r\n".join(map(_line, fields))
+    return block + b"\r\n" if block else b""
+
+
+def request_head(method: bytes, target: bytes, authority: bytes, block: bytes, framing: int | None) -> bytes:
+    """A request's head. ``block`` are the other field lines, without ``Host`` and framing."""
+    # RFC 9112 section 3.2: "A user agent that sends Host SHOULD send it as the first field"
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (method, target, authority, block, _framed(framing))
+
+
+def response_head(status: int, reason: bytes, block: bytes, framing: int | None) -> bytes:
+    """An answer's head; without a framing its body, if it has one, ends with the connection."""
+    return b"%b%b%b\r\n" % (status_line(status, reason), block, _framed(framing))
+
+
+@lru_cache(256)
+def status_line(status: int, reason: bytes) -> bytes:
+    """RFC 9112 section 4, with its CRLF."""
+    return b"HTTP/1.1 %d %b\r\n" % (status, reason)
+
+
+def chunk(data: bytes) -> bytes:
+    """``data``, of at least one byte, as a chunk (RFC 9112 section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def last_chunk(trailers: Iterable[Field] = ()) -> bytes:
+    """The end of a chunked body."""
+    return b"0\r\n%b\r\n" % lines(trailers)
+
+
+def _framed(framing: int | None) -> bytes:
+    if framing is None:
+        return b""
+    if framing == CHUNKED:
+        return b"Transfer-Encoding: chunked\r\n"
+    return b"Content-Length: %d\r\n" % framing

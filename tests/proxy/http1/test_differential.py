@@ -1,0 +1,116 @@
+"""Against h11 and httptools: nothing is forwarded that they refuse, or that they read as something else.
+
+The short form is seeded; the long one, a million requests, is run by ``tox -e long``.
+"""
+
+from __future__ import annotations
+
+import os
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from focushub_core.proxy.http1 import (
+    CHUNKED,
+    End,
+    ProtocolError,
+    RequestHead,
+    RequestReader,
+    chunk,
+    last_chunk,
+    lines,
+    request_head,
+)
+
+from .mutations import GOOD, mutated
+from .reading import Message, by_h11, by_httptools, lowered
+
+LLHTTP_METHODS = frozenset(
+    b"DELETE GET HEAD POST PUT OPTIONS COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND UNBIND ACL "
+    b"REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PATCH PURGE MKCALENDAR LINK UNLINK SOURCE "
+    b"QUERY".split()
+)
+"""Others it refuses, whatever the rest is."""
+FRAMING = (b"host", b"content-length", b"transfer-encoding")
+
+
+def accepted(data: bytes) -> list[tuple[RequestHead, Message]]:
+    """The whole requests that we would forward, up to the one after which the connection closes."""
+    reader = RequestReader()
+    reader.receive(data)
+    found: list[tuple[RequestHead, Message]] = []
+    try:
+        while (event := reader.next()) is not None:
+            if isinstance(event, RequestHead):
+                head, message = event, Message((event.method, event.target), lowered(event.fields.all))
+            elif isinstance(event, bytes):
+                message.body += event
+            elif isinstance(event, End):
+                message.trailers, message.whole = lowered(event.trailers), True
+                found.append((head, message))
+                if not head.keeps:
+                    break
+    except ProtocolError:
+        pass
+    return found
+
+
+def written(head: RequestHead, message: Message) -> bytes:
+    """The request as it leaves us."""
+    fields = [(name, value) for name, value in head.fields.all if name.lower() not in FRAMING]
+    start = request_head(head.method, head.target, head.host, lines(fields), head.framing)
+    if head.framing != CHUNKED:
+        return start + message.body
+    return start + (chunk(message.body) if message.body else b"") + last_chunk(message.trailers)
+
+
+def compare(data: bytes) -> int:
+    """Asserts that all three read ``data`` alike as far as we would forward it; how many requests that are."""
+    found = accepted(data)
+    for name, (theirs, _) in (("h11", by_h11(data)), ("httptools", by_httptools(data))):
+        for number, (head, ours) in enumerate(found):
+            if name == "httptools" and (head.method not in LLHTTP_METHODS or head.upgrade is not None):
+                break
+            assert number < len(theirs), f"{name} refuses what we take: {data!r}"
+            same = theirs[number]
+            assert same.whole, f"{name} refuses what we take: {data!r}"
+            if same.start[1].startswith(b"/"):  # else it was in absolute-form
+                assert same.start[1] == ours.start[1], f"{name}: another target in {data!r}"
+            assert (same.start[0], same.fields, same.body) == (ours.start[0], ours.fields, ours.body), data
+            if name == "h11":  # the other one mixes trailers up with fields
+                assert same.trailers == ours.trailers, data
+    _compare_written(found)
+    return len(found)
+
+
+def _compare_written(found: list[tuple[RequestHead, Message]]) -> None:
+    for head, message in found:
+        data = written(head, message)
+        by_one, refused = by_h11(data)
+        assert (len(by_one), refused) == (1, False), data
+        assert (by_one[0].start, by_one[0].body) == (message.start, message.body), data
+        if head.method in LLHTTP_METHODS and head.upgrade is None:
+            by_two, refused = by_httptools(data)
+            assert (len(by_two), refused) == (1, False), data
+            assert (by_two[0].start, by_two[0].body) == (message.start, message.body), data
+
+
+def test_good_requests_are_taken_by_all() -> None:
+    assert compare(b"".join(GOOD)) == len(GOOD)
+
+
+@settings(derandomize=True, max_examples=2000, deadline=None)
+@given(st.integers(0, 2**32))
+def test_no_mutated_request_is_read_in_two_ways(seed: int) -> None:
+    compare(mutated(Random(seed)))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_no_mutated_request_of_a_million_is_read_in_two_ways() -> None:
+    count = int(os.environ.get("FOCUSHUB_FUZZ", "1000000"))
+    taken = sum(compare(mutated(Random(seed))) for seed in range(count))
+
+    assert taken > count // 10  # else nothing was compared
