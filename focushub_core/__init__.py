@@ -7,7 +7,6 @@ for what it needs: a load balancer imports neither a database driver nor a Redis
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from focushub_core.http.pages import Pager
     from focushub_core.identity import User
     from focushub_core.part import Part
+    from focushub_core.ratelimit import limit
     from focushub_core.service import Service, ServiceSettings
     from focushub_core.settings import Secret, Settings
 
@@ -58,6 +58,7 @@ _WHERE = {
     "focushub_core.http.models": ("Answer", "Body", "Header", "Instant"),
     "focushub_core.http.pages": ("Limit", "Page", "Pager"),
     "focushub_core.identity.user": ("User",),
+    "focushub_core.ratelimit.limits": ("limit",),
     # what it raises
     "focushub_core.errors": (
         "BadRequest",
@@ -98,6 +99,7 @@ __all__ = [  # noqa: RUF022 - grouped as above
     "Page",
     "Pager",
     "User",
+    "limit",
     "BadRequest",
     "ConfigurationError",
     "Conflict",
@@ -111,11 +113,12 @@ __all__ = [  # noqa: RUF022 - grouped as above
     "Unavailable",
 ]
 
-__version__ = _version("focushub-core")
-
-
 def __getattr__(name: str) -> object:
     """Loads a public name when it is first used (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("focushub-core")
     module = _MODULE_OF.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -123,6 +123,7 @@ def test_parts_learn_where_the_others_are(stack: Stack) -> None:
         "PLAIN_SERVICE_URL": "http://127.0.0.1:3013",
         "REDIS_URL": "redis://:r@127.0.0.1:7/0",
         "GATEWAY_URLS": "http://127.0.0.1:3010,http://127.0.0.1:3110",
+        "GATEWAY_REPLICAS": "2",
         "AUTH_JWKS_URL": "http://127.0.0.1:3011/.well-known/jwks.json",
     }
 
@@ -156,3 +157,9 @@ def test_the_balancer_does_not_wait_for_somebody_to_look_at_its_readiness(stack:
     balancer = topology.http_parts(stack, Options())[-1]
     found = topology.part_environment(balancer, stack.root, {"DRAIN_SECONDS": "30"}, {}, "development")
     assert found["DRAIN_SECONDS"] == "0"
+
+
+def test_a_gateway_believes_the_balancer_whose_address_a_request_is(stack: Stack) -> None:
+    gateway = next(part for part in topology.http_parts(stack, Options()) if part.kind == "gateway")
+    found = topology.part_environment(gateway, stack.root, {}, {}, "development")
+    assert found["TRUSTED_PROXIES"] == "127.0.0.1"

@@ -123,7 +123,9 @@ def shared_environment(stack: Stack, parts: Iterable[HttpPart], redis_url: str) 
     urls = {part.name: part.url for part in parts}
     found = {f"{service.variable}_SERVICE_URL": urls[service.name] for service in stack.services.values()}
     found["REDIS_URL"] = redis_url
-    found["GATEWAY_URLS"] = ",".join(part.url for part in parts if part.kind == "gateway")
+    gateways = [part.url for part in parts if part.kind == "gateway"]
+    found["GATEWAY_URLS"] = ",".join(gateways)
+    found["GATEWAY_REPLICAS"] = str(len(gateways))
     if "auth" in stack.services:
         found["AUTH_JWKS_URL"] = found["AUTH_SERVICE_URL"] + "/.well-known/jwks.json"
     return found
@@ -144,9 +146,11 @@ def part_environment(
         "PYTHONUNBUFFERED": "1",
     }
     if part.kind == "load-balancer":
-        own["DRAIN_SECONDS"] = (
-            "0"  # nothing in front of it looks at its readiness: it finishes, but need not wait
-        )
+        # Nothing in front of it looks at its readiness: it finishes, but need not wait.
+        own["DRAIN_SECONDS"] = "0"
+    if part.kind == "gateway":
+        # What it is asked comes through the balancer, which says whose address it is.
+        own["TRUSTED_PROXIES"] = LOOPBACK
     return {**inherited, **shared, **own}
 
 
