@@ -74,8 +74,9 @@ def middleware(*, show_internals: bool) -> Any:
         try:
             return await handler(request)
         except FocusHubError as error:
-            if error.status >= 500:
-                _log.warning("request failed", exc_info=True, extra={"code": error.code})
+            if error.status >= 500:  # foreseen: what happened, without the way there
+                cause = repr(error.__cause__) if error.__cause__ else ""
+                _log.warning("request failed: %s", error, extra={"code": error.code, "cause": cause})
             return response(error)
         except web.HTTPException as error:
             if error.status < 400:
