@@ -14,16 +14,19 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from aiohttp import web
+from msgspec import structs
 
 from focushub_core import settings as settings_module
 from focushub_core import stack as stack_module
 from focushub_core.errors import ConfigurationError
 from focushub_core.health import Check, Report, examine
 from focushub_core.http import handlers, problems
+from focushub_core.http.habit import Habit
 from focushub_core.http.models import encode
 from focushub_core.http.routing import Route, marked
 from focushub_core.runtime import serve
@@ -48,6 +51,8 @@ class Part:
     version: ClassVar[str] = "0.1.0"
     settings_type: ClassVar[type[Settings]] = Settings
     routes: ClassVar[Iterable[Iterable[Route]]] = ()
+    habits: ClassVar[tuple[Habit, ...]] = ()
+    """Those of every route that they fit, outside the route's own."""
     default_port: ClassVar[int] = 8000
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
@@ -112,10 +117,9 @@ class Part:
                 app.router.add_route(route.method, route.path, handler)
 
     def all_routes(self) -> Iterator[Route]:
-        """The routes that methods are marked with, then those of ``routes``."""
-        yield from marked(self)
-        for group in self.routes:
-            yield from group
+        """The routes that methods are marked with, then those of ``routes``; with the part's habits."""
+        for route in chain(marked(self), *self.routes):
+            yield structs.replace(route, habits=self.habits + route.habits)
 
     async def report(self) -> Report:
         """Asks every dependency."""

@@ -14,6 +14,7 @@ then. All that is wrong with a request, parameters and body, is reported in one 
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,6 +25,7 @@ from aiohttp import web
 
 from focushub_core.errors import ConfigurationError, FieldError, Invalid
 from focushub_core.http.bodies import BodyReader
+from focushub_core.http.habit import Call
 from focushub_core.http.models import Answer, Header, encode
 from focushub_core.http.routing import Route
 from focushub_core.validation import field_error
@@ -143,13 +145,41 @@ def _where(route: Route) -> str:
     return f"{getattr(route.function, '__qualname__', route.function)} ({route.method} {route.path})"
 
 
+class Operation(msgspec.Struct, frozen=True):
+    """A route whose signature has been read, and where its values come from."""
+
+    route: Route
+    signature: Signature
+    providers: Mapping[type, Provider]
+
+
+def operation_of(route: Route, providers: Mapping[type, Provider]) -> Operation:
+    """``route``, read; raises `ConfigurationError` where a parameter cannot be filled."""
+    return Operation(route, read_signature(route, providers), providers)
+
+
 def build(route: Route, providers: Mapping[type, Provider]) -> Handler:
     """The aiohttp handler of ``route``."""
-    signature = read_signature(route, providers)
-    reader = BodyReader(signature.body) if signature.body is not None else None
-    function, status = route.function, route.status
+    operation = operation_of(route, providers)
+    call = _call(operation)
+    for habit in reversed(route.habits):
+        if habit.fits(operation):
+            call = habit.wrap(call, operation)
+    status = route.status
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        return respond(await call(request), status)
+
+    # what decorators left on the function, such as its limits, is found on its handler
+    return functools.update_wrapper(handle, route.function, assigned=())
+
+
+def _call(operation: Operation) -> Call:
+    """Reads and checks what the request says, and calls the function."""
+    function, signature = operation.route.function, operation.signature
+    reader = BodyReader(signature.body) if signature.body is not None else None
+
+    async def call(request: web.Request) -> Any:
         arguments: dict[str, Any] = {}
         for name, provider in signature.provided:  # who asks comes before what is asked
             value = provider(request)
@@ -161,9 +191,9 @@ def build(route: Route, providers: Mapping[type, Provider]) -> Handler:
             arguments["body"] = await _read_body(reader, request, wrong)
         if wrong:
             raise Invalid("The request is not what this route takes.", errors=wrong)
-        return _respond(await function(**arguments), status)
+        return await function(**arguments)
 
-    return handle
+    return call
 
 
 async def _read_body(reader: BodyReader, request: web.Request, wrong: list[FieldError]) -> Any:
@@ -175,7 +205,8 @@ async def _read_body(reader: BodyReader, request: web.Request, wrong: list[Field
         return None
 
 
-def _respond(result: Any, status: int) -> web.StreamResponse:
+def respond(result: Any, status: int) -> web.StreamResponse:
+    """What a function returned as an answer; ``status`` where it says no other."""
     headers: Mapping[str, str] | None = None
     if isinstance(result, Answer):
         status, headers, result = result.status or status, result.headers, result.body
