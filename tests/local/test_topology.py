@@ -150,6 +150,7 @@ def test_what_the_shell_exports_moves_nothing(stack: Stack) -> None:
         "INSTANCE": "auth-service",
         "LOG_FORMAT": "json",
         "PYTHONUNBUFFERED": "1",
+        "MALLOC_MMAP_THRESHOLD_": "1048576",
     }
 
 
