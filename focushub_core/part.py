@@ -11,7 +11,7 @@ Rules that hold here:
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from itertools import chain
@@ -60,6 +60,7 @@ class Part:
         self.settings = settings or self.load_settings(stack)
         self.metrics = metrics.HttpMetrics()
         self.checks: list[Check] = []
+        self.shown: dict[str, Callable[[], object]] = {}
         self.draining = False
         self.providers: dict[type, handlers.Provider] = {web.Request: lambda request: request}
 
@@ -183,6 +184,8 @@ class Part:
         body = report.readiness()
         if "verbose" not in request.query:
             body = {"status": body["status"]}
+        else:
+            body |= {name: state() for name, state in self.shown.items()}
         return _json(200 if report.ready else 503, body)
 
     async def _metrics(self, _: web.Request) -> web.Response:

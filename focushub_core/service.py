@@ -20,21 +20,28 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from aiohttp import web
 
 from focushub_core import settings as settings_module
 from focushub_core.database import Database
+from focushub_core.errors import FocusHubError
 from focushub_core.health import Check
 from focushub_core.http import handlers
 from focushub_core.identity.keys import KeySource, download
 from focushub_core.identity.user import User
 from focushub_core.identity.verifier import Verifier
 from focushub_core.part import Part
+from focushub_core.ratelimit import Limiter, RateLimits, metrics
+from focushub_core.ratelimit.address import parse_networks
+from focushub_core.ratelimit.limits import limits_of, one_meaning_each
 from focushub_core.settings import Secret, Settings
 from focushub_core.stack import Stack
+from focushub_core.telemetry.observe import QUIET
 
 
 class ServiceSettings(Settings, frozen=True, kw_only=True):
@@ -46,6 +53,10 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     """Where the keys are that tokens are verified with; needed by a service with a handler that takes a `User`."""
     auth_issuer: str = "focushub"
     auth_audience: str = "focushub"
+    redis_url: Secret | None = None
+    """Where the limits of handlers (`limit`) are shared; without it each process keeps them alone."""
+    trusted_proxies: str = ""
+    """Networks whose ``X-Forwarded-For`` is believed by limits that count by address; none by default."""
 
 
 class Service(Part):
@@ -58,7 +69,9 @@ class Service(Part):
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
         super().__init__(settings, stack=stack)
-        self.providers[User] = self._verifier().user_of
+        self.verifier = self._verifier()
+        self.providers[User] = self.verifier.user_of
+        self.limits = self._limits()
         if self.database is not None:
             self.database = copy.copy(self.database)
             self.provide(Database, self.database)
@@ -70,6 +83,16 @@ class Service(Part):
         if self.database is not None and self.settings.database_url is not None:
             await self.database.open(self.settings.database_url.reveal())
             resources.push_async_callback(self.database.close)
+        if self.limits is not None:
+            resources.push_async_callback(self.limits.limiter.close)
+
+    def middlewares(self) -> Iterable[Any]:
+        return () if self.limits is None else (self.limits.middleware,)
+
+    def add_routes(self, app: web.Application) -> None:
+        super().add_routes(app)
+        if self.limits is not None:
+            app.on_response_prepare.append(self.limits.add_fields)
 
     async def fetch_keys(self) -> bytes:
         """The JWKS document with the keys that tokens are verified with; asked rarely (`identity.keys`)."""
@@ -102,6 +125,33 @@ class Service(Part):
         own_keys = type(self).fetch_keys is not Service.fetch_keys
         if not own_keys and any(handlers.takes(route, User) for route in self.all_routes()):
             yield "AUTH_JWKS_URL"
+
+    def _limits(self) -> RateLimits | None:
+        """The limits that handlers bring along; without any there is no limiter, and Redis is not looked for."""
+        policies = [policy for route in self.all_routes() for policy in limits_of(route.function)]
+        if not policies:
+            return None
+        one_meaning_each(policies)
+        limiter = Limiter.of(
+            redis_url=self.settings.redis_url.reveal() if self.settings.redis_url else None,
+            prefix=f"{self.stack.name if self.stack else 'focushub'}:{self.name}:limit:",
+        )
+        if self.settings.redis_url is not None:
+            self.checks.append(Check("redis", limiter.look, required=False))
+        metrics.register(limiter, self.metrics.registry)
+        self.shown["limits"] = limiter.state
+        return RateLimits(
+            limiter, user=self._person, trusted=parse_networks(self.settings.trusted_proxies), exempt=QUIET
+        )
+
+    async def _person(self, request: web.Request) -> str | None:
+        """Whose token came with the request, if it is good; a handler that needs one refuses it by itself."""
+        if "Authorization" not in request.headers:
+            return None
+        try:
+            return str((await self.verifier.user_of(request)).id)
+        except FocusHubError:
+            return None
 
     def _verifier(self) -> Verifier:
         return Verifier(

@@ -26,8 +26,11 @@ GATEWAY_STEP = 100
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Prefix = Annotated[str, msgspec.Meta(pattern=r"^(/[A-Za-z0-9._~-]+)+$")]
+LimitPrefix = Annotated[str, msgspec.Meta(pattern=r"^(/|(/[A-Za-z0-9._~-]+)+)$")]
 Identifier = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Key = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
+_TABLE = re.compile(r"^\s*\[([^\[\]]+)\]")
+_ASSIGNMENT = re.compile(r"""^\s*([A-Za-z0-9_."'-]+)\s*=""")
 
 
 class StackTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,14 +76,25 @@ class ServiceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     day_aware: tuple[Prefix, ...] = ()
 
 
+Counted = Literal["user", "address", "route"]
+
+
 class LimitTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[limits.<name>]``: ``quota`` requests a ``window`` (seconds), ``burst`` at once, counted ``by``."""
+    """``[limits.<name>]``: ``quota`` requests a ``window`` (seconds), ``burst`` at once, counted ``by``.
+
+    What the other keys mean is said at `focushub_core.ratelimit.Policy`, which they become.
+    """
 
     quota: Annotated[int, msgspec.Meta(ge=1)]
-    by: Literal["user", "address"]
+    by: Counted | Annotated[tuple[Counted, ...], msgspec.Meta(min_length=1)]
     window: Annotated[int, msgspec.Meta(ge=1)] = 60
     burst: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    routes: tuple[Prefix, ...] = ()
+    routes: tuple[LimitPrefix, ...] = ()
+    methods: tuple[Annotated[str, msgspec.Meta(pattern=r"^[A-Z]+$")], ...] = ()
+    on_outage: Literal["share", "admit", "refuse"] = "share"
+    exempt_routes: tuple[LimitPrefix, ...] = ()
+    exempt_addresses: tuple[str, ...] = ()
+    exempt_users: tuple[str, ...] = ()
 
 
 class StackFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -135,6 +149,8 @@ class Stack(msgspec.Struct, frozen=True):
     redis: RedisTable
     services: Mapping[str, ServiceEntry]
     limits: Mapping[str, LimitTable]
+    limit_lines: Mapping[str, int] = {}
+    """The line of the file in which each limit begins."""
 
 
 def find_root(start: Path) -> Path | None:
@@ -163,7 +179,8 @@ def parse(text: str, root: Path) -> Stack:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{FILE_NAME} is not valid TOML: {error}") from None
-    problems = [f"{wrong.field}: {wrong.detail}" for wrong in check(document, StackFile)]
+    lines = lines_of(text)
+    problems = [_at_line(lines, wrong.field) + wrong.detail for wrong in check(document, StackFile)]
     if not problems:
         file = msgspec.convert(document, StackFile)
         problems = [*_clashes(file)]
@@ -172,7 +189,38 @@ def parse(text: str, root: Path) -> Stack:
     services = {
         key: ServiceEntry(key=key, **msgspec.structs.asdict(table)) for key, table in file.services.items()
     }
-    return Stack(root, file.stack.name, file.load_balancer, file.gateway, file.redis, services, file.limits)
+    begins = {name: lines[f"limits.{name}"] for name in file.limits if f"limits.{name}" in lines}
+    return Stack(
+        root, file.stack.name, file.load_balancer, file.gateway, file.redis, services, file.limits, begins
+    )
+
+
+def lines_of(text: str) -> dict[str, int]:
+    """The lines, from 1, in which a file's tables and keys are written, by names such as ``limits.user.quota``.
+
+    For messages: the standard library's reader does not say where it found what.
+    """
+    lines: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _TABLE.match(line):
+            table = _plain(header[1])
+            lines.setdefault(table, number)
+        elif key := _ASSIGNMENT.match(line):
+            lines.setdefault(f"{table}.{_plain(key[1])}".lstrip("."), number)
+    return lines
+
+
+def _plain(name: str) -> str:
+    return ".".join(part.strip().strip("\"'") for part in name.split("."))
+
+
+def _at_line(lines: Mapping[str, int], field: str) -> str:
+    """``line 7: limits.user.quota: ``; the line of its table where the field itself is not there."""
+    name = field.partition("[")[0]
+    while name and name not in lines:
+        name = name.rpartition(".")[0]
+    return f"line {lines[name]}: {field}: " if name else f"{field}: "
 
 
 def _clashes(file: StackFile) -> list[str]:

@@ -33,11 +33,12 @@ from focushub_core.identity.verifier import Verifier
 from focushub_core.part import Part
 from focushub_core.proxy.forward import Forwarder
 from focushub_core.proxy.hop import hop_of
-from focushub_core.ratelimit import Limiter, LocalStore, Policy, RateLimits, RedisStore
+from focushub_core.ratelimit import Limiter, RateLimits, metrics
 from focushub_core.ratelimit.address import parse_networks
+from focushub_core.ratelimit.configured import policies
 from focushub_core.settings import Secret, Settings
 from focushub_core.stack import Stack
-from focushub_core.telemetry.observe import QUIET, ROUTE
+from focushub_core.telemetry.observe import QUIET, ROUTE, route_of
 
 MATCH: web.RequestKey[Match] = web.RequestKey("gateway.match", Match)
 USER: web.RequestKey[User] = web.RequestKey("gateway.user", User)
@@ -79,8 +80,15 @@ class Gateway(Part):
         self.trusted = parse_networks(self.settings.trusted_proxies)
         self.limiter = self._limiter()
         self.limits = RateLimits(
-            self.limiter, policies(stack), user=_user_id, trusted=self.trusted, exempt=QUIET
+            self.limiter,
+            policies(stack),
+            user=_user_id,
+            route=route_of,
+            trusted=self.trusted,
+            exempt=QUIET,
         )
+        metrics.register(self.limiter, self.metrics.registry)
+        self.shown["limits"] = self.limiter.state
         self.verifier = Verifier(
             KeySource(self.fetch_keys), issuer=self.settings.auth_issuer, audience=self.settings.auth_audience
         )
@@ -157,16 +165,11 @@ class Gateway(Part):
     def _limiter(self) -> Limiter:
         replicas = self.settings.gateway_replicas or self.stack.gateway.replicas
         url = self.settings.redis_url
-        store = RedisStore(url.reveal(), prefix=f"{self.stack.name}:limit:") if url else None
-        return Limiter(store, replicas=replicas, local=LocalStore())
-
-
-def policies(stack: Stack) -> list[Policy]:
-    """The limits of the stack's file; a policy that cannot work is a `ConfigurationError`."""
-    return [
-        Policy(name, table.quota, table.window, table.burst or 0, table.by, table.routes)
-        for name, table in stack.limits.items()
-    ]
+        return Limiter.of(
+            redis_url=url.reveal() if url else None,
+            prefix=f"{self.stack.name}:limit:",
+            replicas=replicas,
+        )
 
 
 def signed_in(request: web.Request) -> User:

@@ -11,6 +11,7 @@ Rules that hold here:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from focushub_core.errors import ConfigurationError
@@ -18,6 +19,8 @@ from focushub_core.errors import ConfigurationError
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+LONGEST = 100
+"""Characters of what may be an address: no more is kept of what clients send."""
 UNKNOWN = "unknown"
 """The bucket of all peers without an address, those on a Unix socket."""
 
@@ -49,7 +52,11 @@ def client_address(
 
 def parse_address(text: str) -> Address | None:
     """An address out of ``192.0.2.1``, ``192.0.2.1:80``, ``2001:db8::1``, ``[2001:db8::1]:80``; else None."""
-    text = text.strip()
+    return _parse_address(text.strip()) if len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=4096)
+def _parse_address(text: str) -> Address | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
@@ -67,6 +74,7 @@ def is_trusted(address: Address, trusted: Sequence[Network]) -> bool:
     return any(address in network for network in trusted)
 
 
+@lru_cache(maxsize=4096)
 def bucket_key(address: Address | None) -> str:
     """The name of the address' bucket: an IPv4 address, or an IPv6 /64."""
     if address is None:

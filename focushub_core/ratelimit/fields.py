@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from focushub_core.ratelimit.gcra import Decision
 from focushub_core.ratelimit.policy import Policy
@@ -21,9 +22,10 @@ from focushub_core.ratelimit.policy import Policy
 
 def policy_field(policies: Sequence[Policy]) -> str:
     """``"user";q=100;w=60``; a burst unlike the quota is told by a parameter of our own, ``burst``."""
-    return ", ".join(_policy(policy) for policy in policies)
+    return ", ".join([_policy(policy) for policy in policies])
 
 
+@lru_cache(maxsize=256)
 def _policy(policy: Policy) -> str:
     burst = f";burst={policy.burst}" if policy.burst != policy.quota else ""
     return f'"{policy.name}";q={policy.quota};w={policy.window}{burst}'

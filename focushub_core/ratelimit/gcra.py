@@ -12,14 +12,18 @@ Rules that hold here:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from focushub_core.ratelimit.policy import SECOND_US, Policy
 
+LONGEST_KEY = 128
+"""Characters; of a longer key only its digest is kept, so that no client chooses how much memory it takes."""
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+
+class Charge(msgspec.Struct, frozen=True, gc=False):
     """``cost`` permits of the bucket that ``key`` has under ``policy``."""
 
     policy: Policy
@@ -33,11 +37,13 @@ class Charge:
     @property
     def bucket(self) -> str:
         """The name of the bucket, unique over all policies."""
-        return f"{self.policy.name}:{self.key}"
+        key = self.key
+        if len(key) > LONGEST_KEY:
+            key = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+        return f"{self.policy.name}:{key}"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What one policy said.
 
     ``remaining`` permits are left after this. ``next_s`` is the time until there is one more of them (0 when
@@ -51,6 +57,23 @@ class Decision:
     retry_after_s: float
 
 
+class Want(msgspec.Struct, frozen=True, gc=False):
+    """What is asked of a shared bucket, in microseconds: so much at least, and ``extra_us`` more as a lease."""
+
+    bucket: str
+    tolerance_us: int
+    need_us: int
+    extra_us: int = 0
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """What a shared store said: each bucket's debt before, and the lease it gave (microseconds)."""
+
+    admitted: bool
+    debts: tuple[int, ...]
+    leases: tuple[int, ...]
+
+
 def debt_of(policy: Policy, tat_us: int, now_us: int) -> int:
     """How much of the bucket is spent, in microseconds."""
     return min(max(tat_us - now_us, 0), policy.tolerance_us)
@@ -58,31 +81,44 @@ def debt_of(policy: Policy, tat_us: int, now_us: int) -> int:
 
 def decide(policy: Policy, tat_us: int, now_us: int, cost: int = 1) -> tuple[Decision, int]:
     """Whether ``cost`` permits are there at ``now_us``, and the TAT from then on."""
-    (decision,), (tat,) = decide_all([Charge(policy, "", cost)], [debt_of(policy, tat_us, now_us)], now_us)
-    return decision, tat
+    before = debt_of(policy, tat_us, now_us)
+    after = before + cost * policy.interval_us
+    if after > policy.tolerance_us:
+        after = before
+    return _decision(policy, cost, before, after), now_us + after
 
 
 def decide_all(
     charges: Sequence[Charge], debts: Sequence[int], now_us: int
 ) -> tuple[tuple[Decision, ...], tuple[int, ...]]:
     """One decision and one new TAT for each charge; nothing is charged unless every policy admits it."""
-    pairs = list(zip(charges, debts, strict=True))
-    spend = all(_fits(charge, debt) for charge, debt in pairs)
-    after = [debt + charge.cost * charge.policy.interval_us if spend else debt for charge, debt in pairs]
-    decisions = tuple(
-        _decision(charge, before, then) for (charge, before), then in zip(pairs, after, strict=True)
+    needs = [charge.cost * charge.policy.interval_us for charge in charges]
+    fits = (
+        debt + need <= charge.policy.tolerance_us
+        for charge, debt, need in zip(charges, debts, needs, strict=True)
     )
-    return decisions, tuple(now_us + debt for debt in after)
+    spent = needs if all(fits) else [0] * len(needs)
+    decisions = tuple(
+        _decision(charge.policy, charge.cost, debt, debt + spend)
+        for charge, debt, spend in zip(charges, debts, spent, strict=True)
+    )
+    return decisions, tuple(now_us + debt + spend for debt, spend in zip(debts, spent, strict=True))
 
 
-def _fits(charge: Charge, debt: int) -> bool:
-    return debt + charge.cost * charge.policy.interval_us <= charge.policy.tolerance_us
+def grant(wants: Sequence[Want], debts: Sequence[int], part: int) -> Grant:
+    """What a shared store gives: everything needed or nothing; a lease of at most 1 / ``part`` of what is left."""
+    if any(debt + want.need_us > want.tolerance_us for want, debt in zip(wants, debts, strict=True)):
+        return Grant(False, tuple(debts), (0,) * len(wants))
+    leases = (
+        max(0, min(want.extra_us, (want.tolerance_us - debt) // part - want.need_us))
+        for want, debt in zip(wants, debts, strict=True)
+    )
+    return Grant(True, tuple(debts), tuple(leases))
 
 
-def _decision(charge: Charge, before: int, after: int) -> Decision:
-    policy = charge.policy
-    allowed = _fits(charge, before)
-    remaining = (policy.tolerance_us - after) // policy.interval_us
-    next_us = after - (policy.burst - remaining - 1) * policy.interval_us if after else 0
-    wait_us = 0 if allowed else before + charge.cost * policy.interval_us - policy.tolerance_us
-    return Decision(policy, allowed, remaining, next_us / SECOND_US, wait_us / SECOND_US)
+def _decision(policy: Policy, cost: int, before: int, after: int) -> Decision:
+    interval, tolerance = policy.interval_us, policy.tolerance_us
+    remaining = (tolerance - after) // interval
+    next_us = after - (policy.burst - remaining - 1) * interval if after else 0
+    wait_us = max(0, before + cost * interval - tolerance)
+    return Decision(policy, not wait_us, remaining, next_us / SECOND_US, wait_us / SECOND_US)

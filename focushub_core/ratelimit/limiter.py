@@ -4,8 +4,9 @@ Rules that hold here:
 
 * A request waits for the store once, and at most for its deadline. After a failure the breaker is open: the
   requests that follow ask this process alone, and one task at a time asks whether the store is back.
-* While the store is away each process admits its share, quota and burst divided by the number of replicas,
-  by its own clock. A policy may admit all or refuse all instead (``on_outage``).
+* While the store is away each process admits its share, quota and burst divided by the number of processes that were
+  alive when it was last there, by its own clock. A policy may admit all or refuse all instead (``on_outage``).
+* The store is back when it answers well within the deadline: one that is just slow enough to fail again is not.
 """
 
 from __future__ import annotations
@@ -14,76 +15,64 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from functools import lru_cache
 
-from focushub_core.errors import TooManyRequests, Unavailable
-from focushub_core.ratelimit.fields import retry_after
+import msgspec
+
+from focushub_core.errors import Unavailable
 from focushub_core.ratelimit.gcra import Charge, Decision
+from focushub_core.ratelimit.leases import Leases
 from focushub_core.ratelimit.local import LocalStore
 from focushub_core.ratelimit.policy import Policy
 from focushub_core.ratelimit.store import Store, StoreUnavailable
+from focushub_core.ratelimit.tally import Tallies
+from focushub_core.ratelimit.verdict import Verdict
+
+BEAT_S = 2.0
+"""How often a process says that it is alive; also how soon one without requests notices that the store is away."""
+BACK_S = 0.075
 
 log = logging.getLogger(__name__)
-
-QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
-"""The problem type that the RateLimit header fields draft registers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What all policies together said, one decision each."""
-
-    decisions: tuple[Decision, ...] = ()
-
-    @property
-    def allowed(self) -> bool:
-        """Whether every policy admitted the request."""
-        return all(decision.allowed for decision in self.decisions)
-
-    @property
-    def decision(self) -> Decision | None:
-        """The most restrictive: of those that refused the longest wait, else the fewest left."""
-        return min(
-            self.decisions, key=lambda d: (d.allowed, -d.retry_after_s, d.remaining, -d.next_s), default=None
-        )
-
-    def enforce(self) -> None:
-        """Raise `TooManyRequests`, naming the policies that refused, unless all admitted."""
-        worst = self.decision
-        if worst is None or worst.allowed:
-            return
-        seconds = retry_after(worst)
-        violated = {"violated-policies": [d.policy.name for d in self.decisions if not d.allowed]}
-        extensions: dict[str, Any] = {"type": QUOTA_EXCEEDED, "policy": worst.policy.name, **violated}
-        raise TooManyRequests(
-            f"the limit {worst.policy.name!r} of {worst.policy.quota} requests in {worst.policy.window} s "
-            f"is used up; try again in {seconds} s",
-            headers={"Retry-After": seconds},
-            **extensions,
-        )
 
 
 class Limiter:
     """Decides through ``store``, and alone while that is away; without a store always alone.
 
-    ``replicas`` is the number of processes that share the limits. ``delays`` yields the seconds between two
-    looks at a store that is away.
+    ``policies`` hold where `acquire` names none. ``replicas`` is the number of processes that share the limits, until
+    the store has said how many are alive. ``delays`` yields the seconds between two looks at a store that is away.
     """
 
     def __init__(
         self,
         store: Store | None = None,
         *,
+        policies: Sequence[Policy] = (),
         replicas: int = 1,
         local: LocalStore | None = None,
         delays: Callable[[], Iterator[float]] | None = None,
     ) -> None:
-        self._store = store
-        self._local = local or LocalStore()
+        self._local = LocalStore() if local is None else local
+        self._store: Store = self._local if store is None else store
+        self._shared = store is not None
+        self._policies = tuple(policies)
         self._delays = delays or probe_delays
         self._recovery: asyncio.Task[None] | None = None
+        self._beat: asyncio.Task[None] | None = None
+        self.tallies = Tallies()
         self.replicas = replicas
+
+    @classmethod
+    def of(
+        cls, *limits: str | Policy, redis_url: str | None = None, prefix: str = "limit:", replicas: int = 1
+    ) -> Limiter:
+        """A limiter for ``"20/minute"`` or whole policies, shared through the Redis at ``redis_url`` if said."""
+        policies = [Policy.parse(limit) if isinstance(limit, str) else limit for limit in limits]
+        if redis_url is None:
+            return cls(policies=policies, replicas=replicas)
+        from focushub_core.ratelimit.redis_store import RedisStore
+
+        store = Leases(RedisStore(redis_url, prefix=prefix), processes=replicas)
+        return cls(store, policies=policies, replicas=replicas)
 
     @property
     def degraded(self) -> bool:
@@ -92,38 +81,54 @@ class Limiter:
 
     async def acquire(self, key: str, *policies: Policy, cost: int = 1) -> Verdict:
         """Take ``cost`` permits of ``key``'s bucket under each policy, or of none."""
-        return await self.check([Charge(policy, key, cost) for policy in policies])
+        return await self.check([Charge(policy, key, cost) for policy in policies or self._policies])
 
     async def check(self, charges: Sequence[Charge]) -> Verdict:
         """Decide on all charges at once: all are admitted, or none is charged."""
-        if len({charge.bucket for charge in charges}) != len(charges):
+        if len(charges) > 1 and len({charge.bucket for charge in charges}) != len(charges):
             raise ValueError("one bucket is charged twice in one call")
-        if self._store is None:
-            return Verdict(self._local.decide(charges))
         if self._recovery is None:
-            try:
-                return Verdict(await self._store.charge(charges))
-            except StoreUnavailable as error:
-                self._open(error)
-        return Verdict(self._alone(charges))
+            decisions = self._store.decide(charges)
+            leased = self._shared and decisions is not None
+            if decisions is None:
+                decisions = await self._ask(charges)
+            if decisions is not None:
+                self.tallies.count(decisions, leased, False)
+                return Verdict(decisions)
+        decisions = self._alone(charges)
+        self.tallies.count(decisions, False, True)
+        return Verdict(decisions)
 
     async def look(self) -> None:
         """Raise `Unavailable` while the shared store is away: for a check that says so before a request does."""
-        if self._store is not None and self._recovery is None:
-            try:
-                await self._store.ping()
-            except StoreUnavailable as error:
-                self._open(error)
+        if self._shared and self._recovery is None:
+            await self._ping()
         if self.degraded:
             raise Unavailable("limits are kept by each process alone", code="limit_store_unavailable")
 
+    def state(self) -> dict[str, object]:
+        """How limits are kept, by how many processes, and what was decided here so far."""
+        kept = ("by shares" if self.degraded else "shared") if self._shared else "here"
+        policies = {name: tally.numbers() for name, tally in self.tallies}
+        return {"kept": kept, "processes": self.replicas, "degraded": self.degraded, "policies": policies}
+
     async def close(self) -> None:
         """Stop looking for the store and close it."""
-        if self._recovery is not None:
-            self._recovery.cancel()
-            await asyncio.gather(self._recovery, return_exceptions=True)
-        if self._store is not None:
-            await self._store.close()
+        tasks = [task for task in (self._recovery, self._beat) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._store.close()
+
+    async def _ask(self, charges: Sequence[Charge]) -> tuple[Decision, ...] | None:
+        """What the shared store says; None, and the breaker open, when it is away."""
+        if self._beat is None:
+            self._beat = asyncio.create_task(self._stay_alive(), name="limiter-beat")
+        try:
+            return await self._store.charge(charges)
+        except StoreUnavailable as error:
+            self._open(error)
+            return None
 
     def _alone(self, charges: Sequence[Charge]) -> tuple[Decision, ...]:
         if any(charge.policy.on_outage == "refuse" for charge in charges):
@@ -133,12 +138,14 @@ class Limiter:
         by_name = {decision.policy.name: decision for decision in decided}
         return tuple(
             # the policy that is told to the client is the whole one, what is left of it is the share's
-            replace(by_name[charge.policy.name], policy=charge.policy) if charge in shared else _free(charge)
+            msgspec.structs.replace(by_name[charge.policy.name], policy=charge.policy)
+            if charge in shared
+            else _free(charge)
             for charge in charges
         )
 
     def _share(self, charge: Charge) -> Charge:
-        policy = charge.policy.share(self.replicas)
+        policy = _share_of(charge.policy, self.replicas)
         return Charge(policy, charge.key, min(charge.cost, policy.burst))
 
     def _open(self, error: StoreUnavailable) -> None:
@@ -147,16 +154,33 @@ class Limiter:
             self._recovery = asyncio.create_task(self._recover(), name="limiter-recovery")
 
     async def _recover(self) -> None:
-        assert self._store is not None
         for delay in self._delays():
             await asyncio.sleep(delay)
             try:
-                await self._store.ping()
-            except StoreUnavailable:
+                async with asyncio.timeout(BACK_S):
+                    self.replicas = max(1, await self._store.ping())
+            except (StoreUnavailable, TimeoutError):
                 continue
             log.info("limits: the shared store is back")
             self._recovery = None
             return
+
+    async def _stay_alive(self) -> None:
+        while True:
+            if self._recovery is None:
+                await self._ping()
+            await asyncio.sleep(BEAT_S * random.uniform(0.9, 1.0))  # noqa: S311 (no secret)
+
+    async def _ping(self) -> None:
+        try:
+            self.replicas = max(1, await self._store.ping())
+        except StoreUnavailable as error:
+            self._open(error)
+
+
+@lru_cache(maxsize=256)
+def _share_of(policy: Policy, replicas: int) -> Policy:
+    return policy.share(replicas)
 
 
 def _free(charge: Charge) -> Decision:

@@ -1,72 +1,97 @@
 """Limits in front of aiohttp handlers, for the gateway, for services, and for plain aiohttp applications.
 
+For a plain application this is all::
+
+    limits = RateLimits(Limiter.of(redis_url="redis://..."), [Policy("address", 120, by="address")])
+    limits.install(app)
+
 Rules that hold here:
 
 * Every limited answer carries ``RateLimit`` and ``RateLimit-Policy``, errors and streams too: the fields are
   added when the answer's head is written, whoever wrote it.
 * A route that probes need (``/health`` and its like) is never limited.
+* All limits that hold for a request, those of the application and those that its handler brings along
+  (`focushub_core.limit`), are one question.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
+import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from focushub_core.ratelimit.address import Network, bucket_key, client_address
 from focushub_core.ratelimit.fields import fields
 from focushub_core.ratelimit.gcra import Charge
-from focushub_core.ratelimit.limiter import Limiter, Verdict
-from focushub_core.ratelimit.policy import Policy
+from focushub_core.ratelimit.limiter import Limiter
+from focushub_core.ratelimit.limits import limits_of
+from focushub_core.ratelimit.policy import Caller, Policy
+from focushub_core.ratelimit.verdict import Verdict
 
 EXEMPT = frozenset({"/health", "/livez", "/readyz", "/metrics"})
+UNMATCHED = "unmatched"
 VERDICT: web.RequestKey[Verdict] = web.RequestKey("ratelimit.verdict", Verdict)
+
+WhoIs = Callable[[web.Request], str | Awaitable[str | None] | None]
 
 
 def _nobody(request: web.Request) -> str | None:
     return None
 
 
+def template_of(request: web.Request) -> str:
+    """The route's template, such as ``/v1/tasks/{task_id}``; never what a client made up."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else UNMATCHED
+
+
 class RateLimits:
     """``policies`` checked by ``limiter`` before a handler runs.
 
-    ``user`` names the person of a request whose token was verified (else None); ``trusted`` are the networks
-    whose ``X-Forwarded-For`` counts. Use `install`, or add `middleware` and `add_fields` to an application.
+    ``user`` names the person of a request whose token was verified (else None), ``route`` the request's route;
+    ``trusted`` are the networks whose ``X-Forwarded-For`` counts. Use `install`, or add `middleware` and
+    `add_fields` to an application.
     """
 
     def __init__(
         self,
         limiter: Limiter,
-        policies: Sequence[Policy],
+        policies: Sequence[Policy] = (),
         *,
-        user: Callable[[web.Request], str | None] = _nobody,
+        user: WhoIs = _nobody,
+        route: Callable[[web.Request], str] = template_of,
         trusted: Sequence[Network] = (),
         exempt: frozenset[str] = EXEMPT,
     ) -> None:
         self.limiter = limiter
         self.policies = tuple(policies)
         self._user = user
+        self._route = route
         self._trusted = trusted
         self._exempt = exempt
 
     def install(self, app: web.Application) -> None:
-        """Limit every route of ``app``."""
+        """Limit every route of ``app``; the limiter is closed with it."""
         app.middlewares.append(self.middleware)
         app.on_response_prepare.append(self.add_fields)
+        app.cleanup_ctx.append(self._while_running)
 
-    def charges(self, request: web.Request) -> list[Charge]:
+    async def charges(self, request: web.Request) -> list[Charge]:
         """What a request costs: one permit of each policy that holds for it."""
-        if request.path in self._exempt:
+        brought = limits_of(request.match_info.handler)
+        if request.path in self._exempt or not (self.policies or brought):
             return []
-        user = self._user(request)
-        held = [policy for policy in self.policies if policy.holds(request.path, known=user is not None)]
-        return [Charge(policy, self._key(policy, request, user)) for policy in held]
+        caller = await self._caller(request)
+        charges = [Charge(policy, policy.key(caller)) for policy in self.policies if policy.holds(caller)]
+        return [*charges, *_brought(brought, caller)]
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """An aiohttp middleware: charges the request before its handler runs, or refuses it."""
-        charges = self.charges(request)
+        charges = await self.charges(request)
         if charges:
             request[VERDICT] = verdict = await self.limiter.check(charges)
             verdict.enforce()
@@ -79,8 +104,26 @@ class RateLimits:
             for name, value in fields(verdict.decisions).items():
                 response.headers.add(name, value)  # a service behind a gateway may have told its own
 
-    def _key(self, policy: Policy, request: web.Request, user: str | None) -> str:
-        if policy.by == "user":
-            return user or ""
-        forwarded = request.headers.getall("X-Forwarded-For", [])
-        return bucket_key(client_address(request.remote, forwarded, self._trusted))
+    async def _caller(self, request: web.Request) -> Caller:
+        user = self._user(request)
+        if inspect.isawaitable(user):
+            user = await user
+        forwarded = request.headers.getall("X-Forwarded-For", ())
+        address = client_address(request.remote, forwarded, self._trusted)
+        return Caller(request.path, request.method, self._route(request), user, address)
+
+    async def _while_running(self, _: web.Application) -> AsyncIterator[None]:
+        yield
+        await self.limiter.close()
+
+
+def _brought(policies: Sequence[Policy], caller: Caller) -> Iterator[Charge]:
+    """A handler's own limits: by user, somebody who is not known is counted by address."""
+    for policy in policies:
+        counted = caller
+        if "user" in policy.kinds and caller.user is None:
+            counted = msgspec.structs.replace(caller, user=f"address:{bucket_key(caller.address)}")
+        elif policy.kinds == ("address",):
+            counted = msgspec.structs.replace(caller, user=None)  # on a handler it counts who is known, too
+        if policy.holds(counted):
+            yield Charge(policy, policy.key(counted))

@@ -13,9 +13,12 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from focushub_core.errors import ConfigurationError
+import msgspec
 
-By = Literal["user", "address"]
+from focushub_core.errors import ConfigurationError
+from focushub_core.ratelimit.address import Address, Network, bucket_key, is_trusted, parse_networks
+
+By = Literal["user", "address", "route"]
 OnOutage = Literal["share", "admit", "refuse"]
 
 SECOND_US = 1_000_000
@@ -27,41 +30,75 @@ _RATE = re.compile(r"\s*(\d{1,9})\s*/\s*(second|minute|hour|day)\s*")
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
+class Caller(msgspec.Struct, frozen=True, gc=False):
+    """Who asks for what, as far as limits are concerned.
+
+    ``route`` is a template or a prefix (``/v1/tasks``), never the path that a client made up; ``user`` is known by
+    a verified token.
+    """
+
+    path: str
+    method: str = "GET"
+    route: str = ""
+    user: str | None = None
+    address: Address | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """``quota`` requests in ``window`` seconds, at most ``burst`` of them at once (left out: the quota).
 
-    ``by`` says whose bucket it is. ``routes`` are path prefixes; without any, a policy by user holds
-    everywhere, and one by address for requests of nobody known. ``on_outage`` says what happens while the
-    store is away: admit this process' share, admit all, or refuse.
+    ``by`` says what has a bucket of its own: a user, an address, a route, or a combination of them. ``routes`` are
+    path prefixes, ``methods`` methods; left out: all of them. A policy by user holds for requests whose user is
+    known; one by address alone, without ``routes``, for those whose user is not. What ``exempt_routes``,
+    ``exempt_addresses`` (networks) or ``exempt_users`` name is not counted. ``on_outage`` says what happens while
+    the store is away: admit this process' share, admit all, or refuse.
     """
 
     name: str
     quota: int
     window: int = 60
     burst: int = 0
-    by: By = "user"
+    by: By | tuple[By, ...] = "user"
     routes: tuple[str, ...] = ()
     on_outage: OnOutage = "share"
+    methods: tuple[str, ...] = ()
+    exempt_routes: tuple[str, ...] = ()
+    exempt_addresses: tuple[str, ...] = ()
+    exempt_users: tuple[str, ...] = ()
+    kinds: tuple[By, ...] = field(init=False, repr=False, compare=False)
+    exempt_networks: tuple[Network, ...] = field(init=False, repr=False, compare=False)
     interval_us: int = field(init=False, repr=False, compare=False)
     tolerance_us: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__  # the class is frozen; these are its derived values
         set_(self, "burst", self.burst or self.quota)
+        set_(self, "kinds", (self.by,) if isinstance(self.by, str) else tuple(self.by))
         _check(self)
+        set_(self, "exempt_networks", _networks(self))
         set_(self, "interval_us", -(-self.window * SECOND_US // self.quota))
         set_(self, "tolerance_us", self.interval_us * self.burst)
         if self.tolerance_us > LONGEST_US:
             raise ConfigurationError(f"limit {self.name!r}: its burst takes longer than a year to come back")
 
     @classmethod
-    def parse(cls, rate: str, *, name: str = "default", by: By = "user", burst: int = 0) -> Policy:
+    def parse(
+        cls,
+        rate: str,
+        *,
+        name: str = "default",
+        by: By | tuple[By, ...] = "user",
+        burst: int = 0,
+        on_outage: OnOutage = "share",
+    ) -> Policy:
         """A policy from ``"20/minute"`` (second, minute, hour or day)."""
         match = _RATE.fullmatch(rate)
         if match is None:
             raise ConfigurationError(f"limit {name!r}: {rate!r} is not a rate such as '20/minute'")
-        return cls(name, quota=int(match[1]), window=_UNITS[match[2]], by=by, burst=burst)
+        return cls(
+            name, quota=int(match[1]), window=_UNITS[match[2]], burst=burst, by=by, on_outage=on_outage
+        )
 
     def share(self, replicas: int) -> Policy:
         """What one of ``replicas`` processes may admit alone, so that all of them keep to this policy."""
@@ -69,28 +106,71 @@ class Policy:
             return self
         return replace(self, window=self.window * replicas, burst=max(1, self.burst // replicas))
 
-    def holds(self, path: str, *, known: bool) -> bool:
-        """Whether a request for ``path`` counts, ``known`` saying that its user is known."""
-        if self.routes and not any(_under(path, prefix) for prefix in self.routes):
+    def holds(self, caller: Caller) -> bool:
+        """Whether this request counts."""
+        if self.routes and not _under_any(caller.path, self.routes):
             return False
-        return known if self.by == "user" else (bool(self.routes) or not known)
+        if self.methods and _counted_as(caller.method) not in self.methods:
+            return False
+        if self._exempts(caller):
+            return False
+        if "user" in self.kinds:
+            return caller.user is not None
+        return caller.user is None or bool(self.routes) or self.kinds != ("address",)
+
+    def key(self, caller: Caller) -> str:
+        """Whose bucket it counts in."""
+        if len(self.kinds) == 1:
+            return _part(self.kinds[0], caller)
+        # what joins the parts stands in none of them, or two callers could share a bucket
+        parts = (_part(kind, caller).replace("%", "%25").replace("|", "%7C") for kind in self.kinds)
+        return "|".join(parts)
+
+    def _exempts(self, caller: Caller) -> bool:
+        if self.exempt_routes and _under_any(caller.path, self.exempt_routes):
+            return True
+        if caller.user in self.exempt_users:
+            return True
+        networks = self.exempt_networks
+        return bool(networks) and caller.address is not None and is_trusted(caller.address, networks)
 
 
-def _under(path: str, prefix: str) -> bool:
-    return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+def _part(kind: By, caller: Caller) -> str:
+    if kind == "user":
+        return caller.user or ""
+    return bucket_key(caller.address) if kind == "address" else caller.route
+
+
+def _counted_as(method: str) -> str:
+    return "GET" if method == "HEAD" else method
+
+
+def _under_any(path: str, prefixes: tuple[str, ...]) -> bool:
+    return any(path == prefix or path.startswith(prefix.rstrip("/") + "/") for prefix in prefixes)
+
+
+def _networks(policy: Policy) -> tuple[Network, ...]:
+    try:
+        return parse_networks(",".join(policy.exempt_addresses))
+    except ConfigurationError as error:
+        reason = str(error).partition(": ")[2]
+        raise ConfigurationError(f"limit {policy.name!r}: exempt_addresses: {reason}") from None
 
 
 def _check(policy: Policy) -> None:
+    routes = (*policy.routes, *policy.exempt_routes)
     problems = {
         "its name is not of the form [a-z][a-z0-9_-]*, 32 at most": not _NAME.fullmatch(policy.name),
         "quota must be at least 1": policy.quota < 1,
         "window must be at least 1 second": policy.window < 1,
         "burst must be at least 1": policy.burst < 1,
         "quota is over a million a second": policy.quota > policy.window * SECOND_US,
-        f"by must be one of {', '.join(get_args(By))}": policy.by not in get_args(By),
+        f"by must be made of {', '.join(get_args(By))}": not set(policy.kinds) <= set(get_args(By)),
+        "by must name each once, and one at least": not len(policy.kinds) == len(set(policy.kinds)) > 0,
         f"on_outage must be one of {', '.join(get_args(OnOutage))}": policy.on_outage
         not in get_args(OnOutage),
-        "every route must start with /": not all(route.startswith("/") for route in policy.routes),
+        "every route must start with /": not all(route.startswith("/") for route in routes),
+        "methods are written in capitals": not all(m.isascii() and m.isupper() for m in policy.methods),
     }
     for problem, there in problems.items():
         if there:

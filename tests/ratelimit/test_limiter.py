@@ -21,8 +21,12 @@ class FakeStore:
         self.away = False
         self.charges = 0
         self.pings = 0
+        self.alive = 3
         self.pinged = asyncio.Event()
         self._buckets = LocalStore(clock=lambda: 1)
+
+    def decide(self, charges: Sequence[Charge]) -> None:
+        """Nothing without waiting."""
 
     async def charge(self, charges: Sequence[Charge]) -> tuple[Decision, ...]:
         self.charges += 1
@@ -31,11 +35,12 @@ class FakeStore:
             raise StoreUnavailable("away")
         return self._buckets.decide(charges)
 
-    async def ping(self) -> None:
+    async def ping(self) -> int:
         self.pings += 1
         self.pinged.set()
         if self.away:
             raise StoreUnavailable("away")
+        return self.alive
 
     async def close(self) -> None:
         self.away = True

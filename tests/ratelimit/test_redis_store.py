@@ -70,7 +70,7 @@ async def test_every_key_leaves_when_its_bucket_is_full(store: RedisStore, redis
     await store.charge([Charge(POLICY, "ann", cost=3), Charge(Policy("wide", 1000), "ann")])
     await store.ping()
 
-    keys = [key async for key in redis.scan_iter()]
+    keys = [key async for key in redis.scan_iter("limit:*:*")]
     lives = {key.decode(): await redis.pttl(key) for key in keys}
 
     assert 2_500 < lives["limit:user:ann"] <= 3_000
@@ -147,7 +147,7 @@ async def test_a_replica_that_cannot_write_does_not_count_as_back(
     await redis.replicaof("127.0.0.1", "1")
     try:
         for call in (store.charge([Charge(POLICY, "ann")]), store.ping()):
-            with pytest.raises(StoreUnavailable, match="ReadOnly"):
+            with pytest.raises(StoreUnavailable, match="READONLY"):
                 await call
     finally:
         await redis.replicaof("NO", "ONE")
@@ -159,7 +159,7 @@ async def test_a_full_redis_is_away(store: RedisStore, redis: aioredis.Redis) ->
     await redis.config_set("maxmemory-policy", "noeviction")
     await redis.config_set("maxmemory", 1)
     try:
-        with pytest.raises(StoreUnavailable, match="OutOfMemory"):
+        with pytest.raises(StoreUnavailable, match="OOM"):
             await store.charge([Charge(POLICY, "ann")])
     finally:
         await redis.config_set("maxmemory", before["maxmemory"])
