@@ -31,6 +31,10 @@ class Upstream:
     in_flight: int = 0
     turn: int = 0
 
+    def usable(self, now: float) -> bool:
+        """Whether it gets requests in normal times: it is up, or not yet known."""
+        return self.health.state(now) in _USABLE
+
     @contextmanager
     def busy(self) -> Iterator[None]:
         """Counts a request as running here."""
@@ -65,7 +69,7 @@ class Pool:
 
     def candidates(self, now: float) -> list[Upstream]:
         """Those that may be used at ``now``; never none."""
-        usable = [upstream for upstream in self.upstreams if upstream.health.state(now) in _USABLE]
+        usable = [upstream for upstream in self.upstreams if upstream.usable(now)]
         return usable if len(usable) * 2 >= len(self.upstreams) else list(self.upstreams)
 
     def choose(self, now: float, tried: Sequence[Upstream] = ()) -> Upstream | None:
