@@ -169,6 +169,9 @@ class _Wire(asyncio.Protocol):
             if refused:
                 self.fail(str(reply))
             return
+        if not self._waiting:
+            self.fail("an answer that nobody asked for")
+            return
         future, _ = self._waiting.popleft()
         if future.done():
             return

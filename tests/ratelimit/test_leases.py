@@ -1,0 +1,277 @@
+"""Leases against a model: several processes, each with a clock of its own, and one store."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from focushub_core.ratelimit import Charge, Decision, Leases, Policy
+from focushub_core.ratelimit.fields import retry_after
+from focushub_core.ratelimit.gcra import Grant, Want, grant
+from focushub_core.ratelimit.leases import LARGEST, OFTEN_US
+from focushub_core.ratelimit.policy import SECOND_US
+from focushub_core.ratelimit.store import StoreUnavailable
+
+T = TypeVar("T")
+
+
+class World:
+    """Time, and a shared store in it."""
+
+    def __init__(self) -> None:
+        self.now = 10**15
+        self.tats: dict[str, int] = {}
+        self.asked = 0
+        self.away = False
+
+    def process(self, offset_us: int = 0, processes: int = 1) -> Leases:
+        return Leases(self, processes=processes, clock=lambda: self.now + offset_us)
+
+    def debt(self, bucket: str) -> int:
+        return max(0, self.tats.get(bucket, 0) - self.now)
+
+    async def reserve(self, wants: Sequence[Want], part: int) -> Grant:
+        self.asked += 1
+        if self.away:
+            raise StoreUnavailable("away")
+        granted = grant(wants, [self.debt(want.bucket) for want in wants], part)
+        if granted.admitted:
+            for want, debt, lease in zip(wants, granted.debts, granted.leases, strict=True):
+                self.tats[want.bucket] = self.now + debt + want.need_us + lease
+        return granted
+
+    async def ping(self) -> int:
+        return 1
+
+    async def close(self) -> None:
+        pass
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    raise AssertionError("it waits")
+
+
+def ask(process: Leases, policy: Policy, key: str = "k", cost: int = 1) -> Decision:
+    return at_once(process.charge([Charge(policy, key, cost)]))[0]
+
+
+def spend(process: Leases, policy: Policy, count: int) -> None:
+    for _ in range(count):
+        ask(process, policy)
+
+
+class ManyProcesses(RuleBasedStateMachine):
+    """Three processes, skewed by a minute, two policies of one key that stack; the model is a leaky bucket each."""
+
+    @initialize(
+        quotas=st.tuples(st.integers(1, 2000), st.integers(1, 2000)),
+        bursts=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    )
+    def begin(self, quotas: tuple[int, int], bursts: tuple[int, int]) -> None:
+        self.world = World()
+        self.processes = [self.world.process(offset * SECOND_US, 3) for offset in (-60, 0, 60)]
+        self.policies = [
+            Policy(name, quota, 10, burst) for name, quota, burst in zip("ab", quotas, bursts, strict=True)
+        ]
+        self.spent = [0, 0]
+        self.refused: tuple[int, list[int], Decision] | None = None
+
+    @rule(us=st.one_of(st.integers(0, 1000), st.integers(0, SECOND_US), st.integers(0, 10 * SECOND_US)))
+    def time_goes_by(self, us: int) -> None:
+        self._pass(us)
+
+    @rule(who=st.integers(0, 2), both=st.booleans(), times=st.integers(1, 40))
+    def requests_come(self, who: int, both: bool, times: int) -> None:
+        which = [0, 1] if both else [0]
+        for _ in range(times):
+            decisions = self._ask(who, which)
+        worst = max(decisions, key=lambda decision: decision.retry_after_s)
+        self.refused = (who, which, worst) if worst.retry_after_s else None
+
+    @precondition(lambda self: self.refused is not None)
+    @rule()
+    def who_was_refused_waits_as_told_and_is_admitted(self) -> None:
+        assert self.refused is not None
+        who, which, decision = self.refused
+        self.refused = None
+        self._pass(int(retry_after(decision)) * SECOND_US)
+
+        assert all(decision.allowed for decision in self._ask(who, which))
+
+    @invariant()
+    def the_store_and_all_processes_together_hold_a_burst_at_most(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        for policy in self.policies:
+            bucket = f"{policy.name}:k"
+            level = policy.tolerance_us - self.world.debt(bucket)
+            held = sum(self._held(process, bucket) for process in self.processes)
+
+            assert level + held <= policy.tolerance_us
+
+    def _ask(self, who: int, which: list[int]) -> Sequence[Decision]:
+        process = self.processes[who]
+        policies = [self.policies[number] for number in which]
+        decisions = at_once(process.charge([Charge(policy, "k") for policy in policies]))
+        if all(decision.allowed for decision in decisions):
+            for number, policy in zip(which, policies, strict=True):
+                self.spent[number] += policy.interval_us
+                assert self.spent[number] <= policy.tolerance_us, "more than burst and quota in some stretch"
+        for policy, decision in zip(policies, decisions, strict=True):
+            if not decision.allowed:
+                missing = policy.interval_us - self._held(process, f"{policy.name}:k")
+                assert self.world.debt(f"{policy.name}:k") + missing > policy.tolerance_us, "starved"
+        return decisions
+
+    def _held(self, process: Leases, bucket: str) -> int:
+        holding = process._holdings.get(bucket)
+        return holding.held(process._clock()) if holding else 0
+
+    def _pass(self, us: int) -> None:
+        self.world.now += us
+        self.spent = [max(0, spent - us) for spent in self.spent]
+
+
+ManyProcesses.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestManyProcesses = ManyProcesses.TestCase
+
+
+@given(
+    quota=st.integers(1, 5000),
+    burst=st.integers(1, 200),
+    steps=st.lists(st.tuples(st.integers(0, 200_000), st.integers(1, 3)), min_size=1, max_size=60),
+)
+@settings(deadline=None)
+def test_what_a_lone_client_is_told_is_true_with_leases_too(
+    quota: int, burst: int, steps: list[tuple[int, int]]
+) -> None:
+    """``r`` more are admitted now and no one further; in ``t`` seconds there is one more than ``r``."""
+    policy, world = Policy("p", quota, 60, burst), World()
+    process = world.process()
+    for wait, cost in steps:
+        world.now += wait
+        decision = ask(process, policy, cost=min(cost, burst))
+    told_at, tats = world.now, dict(world.tats)
+    world.now += math.ceil(decision.next_s) * SECOND_US
+    later = policy.tolerance_us - world.debt("p:k") + process._holdings.get("p:k").held(world.now)  # type: ignore[union-attr]
+    assert later // policy.interval_us >= min(decision.remaining + 1, burst)
+    world.now, world.tats = told_at, tats
+
+    admitted = 0
+    while ask(process, policy).allowed:
+        admitted += 1
+    assert admitted == decision.remaining
+
+
+def test_a_busy_bucket_is_asked_for_seldom_and_an_idle_one_leases_nothing() -> None:
+    world, policy = World(), Policy("p", 10**6, 60)
+    process = world.process()
+    for _ in range(10_000):
+        world.now += 100
+        ask(process, policy)
+    assert world.asked < 100
+
+    world.now += 60 * SECOND_US
+    for _ in range(20):
+        world.now += 5 * SECOND_US
+        ask(process, policy)
+    assert world.debt("p:k") == policy.interval_us
+
+
+def test_a_lease_is_at_most_a_part_of_what_is_left() -> None:
+    world, policy = World(), Policy("p", 1000, 3600)
+    process = world.process(processes=4)
+    left, before = policy.tolerance_us, world.now
+    while ask(process, policy).allowed:
+        after = world.tats["p:k"]
+        assert after - before <= max(policy.interval_us, left / 8)
+        left, before = left - (after - before), after
+
+    assert left < policy.interval_us
+
+
+def test_a_lone_client_gets_its_burst_whichever_process_it_meets() -> None:
+    """Spread over four, all permits come out, and one is refused only where its process and the store have none."""
+    world, policy = World(), Policy("p", 600, 3600)
+    processes = [world.process(processes=4) for _ in range(4)]
+    admitted = sum(ask(processes[n % 4], policy).allowed for n in range(1000))
+
+    assert admitted == 600
+
+
+def test_a_refusal_is_not_asked_for_again_and_again() -> None:
+    world, policy = World(), Policy("p", 1, 3600)
+    process = world.process()
+    ask(process, policy)
+    asked = world.asked
+    for _ in range(100):
+        assert not ask(process, policy).allowed
+    assert world.asked <= asked + 1
+
+    world.tats.clear()  # somebody sets the buckets back
+    world.now += SECOND_US
+    assert ask(process, policy).allowed
+
+
+def test_a_store_that_lost_its_memory_admits_one_more_burst_at_most() -> None:
+    world, policy = World(), Policy("p", 100, 3600)
+    process = world.process()
+    before = sum(ask(process, policy).allowed for _ in range(50))
+    world.tats.clear()
+    after = sum(ask(process, policy).allowed for _ in range(500))
+
+    assert before + after <= 200
+
+
+def test_what_was_taken_for_a_request_that_is_refused_goes_back() -> None:
+    world, wide, narrow = World(), Policy("wide", 1000, 3600), Policy("narrow", 1, 3600)
+    process = world.process()
+    both = [Charge(wide, "k"), Charge(narrow, "k")]
+    for _ in range(100):
+        at_once(process.charge(both))
+    admitted = sum(ask(process, wide).allowed for _ in range(2000))
+
+    assert admitted == 999
+
+
+def test_a_store_that_is_away_takes_the_leases_with_it() -> None:
+    world, policy = World(), Policy("p", 10**6, 60)
+    process = world.process()
+    for _ in range(10):
+        ask(process, policy)
+    world.away = True
+    with pytest.raises(StoreUnavailable):
+        spend(process, policy, 2 * LARGEST)
+
+    assert len(process) == 0
+
+
+def test_memory_is_bounded() -> None:
+    world, policy = World(), Policy("p", 10)
+    process = Leases(world, max_keys=100, clock=lambda: world.now)
+    for number in range(5000):
+        ask(process, policy, f"user-{number}")
+
+        assert len(process) <= 100
+
+
+def test_it_leases_more_only_to_who_comes_often() -> None:
+    world, policy = World(), Policy("p", 10**6, 60)
+    process = world.process()
+    for _ in range(50):
+        world.now += 2 * OFTEN_US
+        ask(process, policy)
+
+    assert world.asked == 50
