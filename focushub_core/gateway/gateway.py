@@ -22,6 +22,7 @@ from aiohttp.typedefs import Handler
 
 from focushub_core import settings as settings_module
 from focushub_core.balancer import Pool
+from focushub_core.balancer import metrics as upstream_metrics
 from focushub_core.errors import ConfigurationError, FocusHubError, NotFound, Unauthorized
 from focushub_core.gateway.aggregate import Aggregate, Reply, Section, gather
 from focushub_core.gateway.routes import Match, RouteTable
@@ -75,6 +76,7 @@ class Gateway(Part):
         super().__init__(settings, stack=stack)
         self.table = RouteTable(stack.services.values())
         self.pools = _pools(stack)
+        upstream_metrics.register(self.pools.values(), self.metrics.registry)
         self.forwarder = Forwarder()
         self.upstreams = UpstreamClient()
         self.trusted = parse_networks(self.settings.trusted_proxies)
