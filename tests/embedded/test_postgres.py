@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -53,12 +54,22 @@ async def test_a_server_starts_answers_and_stops(folder: Path) -> None:
     assert not server.socket_folder.exists()
 
 
+def _family(pid: int) -> list[psutil.Process]:
+    return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+
+
+def _shown(process: psutil.Process) -> str:
+    """What everybody may see of a process; nothing of a backend that has just ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline()) + str(process.environ())
+    return ""
+
+
 def test_the_password_is_on_no_command_line_in_no_environment_and_in_no_file(folder: Path) -> None:
     """initdb reads it from a private file that is removed; the data hold a verifier."""
     server = _server(folder)
     with running(server, folder / "log") as process:
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        shown = "".join(" ".join(one.cmdline()) + str(one.environ()) for one in family)
+        shown = "".join(_shown(one) for one in _family(process.pid))
         assert server.socket_folder is not None
         assert PASSWORD not in shown + _files(server.data, server.socket_folder, folder)
 
@@ -84,7 +95,7 @@ def test_the_environment_of_the_server_is_its_own(folder: Path, monkeypatch: pyt
 def test_an_idle_server_is_small(folder: Path) -> None:
     """Some 13 MB, shared pages counted once; the whole stack has 350."""
     with running(_server(folder)) as process:
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        family = _family(process.pid)
         assert sum(one.memory_full_info().pss for one in family) < 30_000_000
         assert len(family) <= 7
 
