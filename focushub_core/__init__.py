@@ -10,6 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from msgspec import Meta
+
+    from focushub_core.clock import Clock
     from focushub_core.database import Database
     from focushub_core.errors import (
         BadRequest,
@@ -53,9 +56,11 @@ _WHERE = {
     "focushub_core.database": ("Database",),
     "focushub_core.settings": ("Secret", "Settings"),
     "focushub_core.health": ("Check", "Report"),
+    "focushub_core.clock": ("Clock",),
     # what a handler speaks
     "focushub_core.http.routing": ("Routes", "delete", "get", "patch", "post", "put"),
     "focushub_core.http.models": ("Answer", "Body", "Header", "Instant"),
+    "msgspec": ("Meta",),
     "focushub_core.http.pages": ("Limit", "Page", "Pager"),
     "focushub_core.identity.user": ("User",),
     "focushub_core.ratelimit.limits": ("limit",),
@@ -85,6 +90,7 @@ __all__ = [  # noqa: RUF022 - grouped as above
     "Settings",
     "Check",
     "Report",
+    "Clock",
     "Routes",
     "delete",
     "get",
@@ -95,6 +101,7 @@ __all__ = [  # noqa: RUF022 - grouped as above
     "Body",
     "Header",
     "Instant",
+    "Meta",
     "Limit",
     "Page",
     "Pager",

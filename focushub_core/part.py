@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -23,11 +23,12 @@ from msgspec import structs
 
 from focushub_core import settings as settings_module
 from focushub_core import stack as stack_module
+from focushub_core.clock import Clock
 from focushub_core.errors import ConfigurationError
 from focushub_core.health import Check, Report, examine
 from focushub_core.http import handlers, problems
 from focushub_core.http.habit import Habit
-from focushub_core.http.models import encode
+from focushub_core.http.probes import Probes
 from focushub_core.http.routing import Route, marked
 from focushub_core.runtime import serve
 from focushub_core.settings import Settings
@@ -54,6 +55,8 @@ class Part:
     habits: ClassVar[tuple[Habit, ...]] = ()
     """Those of every route that they fit, outside the route's own."""
     default_port: ClassVar[int] = 8000
+    clock: Callable[[], datetime] = Clock()
+    """What handlers get by ``clock: Clock``."""
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
         self.stack = stack
@@ -62,7 +65,10 @@ class Part:
         self.checks: list[Check] = []
         self.shown: dict[str, Callable[[], object]] = {}
         self.draining = False
-        self.providers: dict[type, handlers.Provider] = {web.Request: lambda request: request}
+        self.providers: dict[type, handlers.Provider] = {
+            web.Request: lambda request: request,
+            Clock: lambda _: self.clock,
+        }
 
     # What a subclass may say --------------------------------------------------------------------------------
 
@@ -101,9 +107,7 @@ class Part:
         app.on_response_prepare.append(observe.add_request_id)
         app.on_response_prepare.append(self._close_while_draining)
         app.cleanup_ctx.append(self._lifespan)
-        app.router.add_get("/health", self._health)
-        app.router.add_get("/livez", self._livez)
-        app.router.add_get("/readyz", self._readyz)
+        Probes(self.report, self.version, self.shown).add_to(app)
         app.router.add_get("/metrics", self._metrics)
         self.add_routes(app)
         return app
@@ -172,26 +176,5 @@ class Part:
         if self.draining:
             response.force_close()
 
-    async def _health(self, _: web.Request) -> web.Response:
-        report = await self.report()
-        return _json(200 if report.healthy else 503, report.health(datetime.now(UTC), self.version))
-
-    async def _livez(self, _: web.Request) -> web.Response:
-        return _json(200, {"status": "alive"})
-
-    async def _readyz(self, request: web.Request) -> web.Response:
-        report = await self.report()
-        body = report.readiness()
-        if "verbose" not in request.query:
-            body = {"status": body["status"]}
-        else:
-            body |= {name: state() for name, state in self.shown.items()}
-        return _json(200 if report.ready else 503, body)
-
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self.metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
-
-
-def _json(status: int, body: object) -> web.Response:
-    headers = {"Cache-Control": "no-store"}
-    return web.Response(status=status, body=encode(body), content_type="application/json", headers=headers)

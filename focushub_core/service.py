@@ -18,8 +18,10 @@ graceful stop come with the class; a handler's signature says what it takes (see
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import inspect
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -28,7 +30,8 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from focushub_core import settings as settings_module
-from focushub_core.database import Database
+from focushub_core.database import Database, migrate
+from focushub_core.database.migrations import Source
 from focushub_core.errors import FocusHubError
 from focushub_core.health import Check
 from focushub_core.http import handlers
@@ -57,6 +60,12 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     """Where the limits of handlers (`limit`) are shared; without it each process keeps them alone."""
     trusted_proxies: str = ""
     """Networks whose ``X-Forwarded-For`` is believed by limits that count by address; none by default."""
+
+
+class DatabaseSettings(Settings, frozen=True, kw_only=True):
+    """All that `Service.migrate` reads."""
+
+    database_url: Secret
 
 
 class Service(Part):
@@ -111,12 +120,35 @@ class Service(Part):
         return entry.port if entry else None
 
     @classmethod
-    def migrations(cls) -> Path | None:
-        """The folder of its migrations: as declared, relative to the module of the class that declares them."""
-        if cls.database is None or cls.database.migrations is None:
-            return None
+    def run(cls) -> None:
+        """`Part.run`; as ``python notes.py migrate``, brings the database up to date and ends.
+
+        That is for a service outside of a stack; in one, `focushub up` and `focushub migrate` do it.
+        """
+        if sys.argv[1:] == ["migrate"]:
+            sys.exit(cls.migrate())
+        super().run()
+
+    @classmethod
+    def migrate(cls) -> int:
+        """Applies what is pending to ``DATABASE_URL``'s database, and says so; 1 with one line on failure."""
+        try:
+            settings = settings_module.load(DatabaseSettings, owner=cls.key())
+            applied = asyncio.run(migrate(settings.database_url.reveal(), cls.migrations() or ()))
+        except (FocusHubError, OSError) as error:
+            print(f"{cls.name}: {error}", file=sys.stderr)  # noqa: T201 - for whoever typed it
+            return 1
+        print("\n".join(f"applied {one.file}" for one in applied) or "up to date")  # noqa: T201
+        return 0
+
+    @classmethod
+    def migrations(cls) -> Source | None:
+        """Its migrations: a folder relative to the module of the class that declares them, or texts."""
+        declared = cls.database.migrations if cls.database is not None else None
+        if declared is None or isinstance(declared, tuple):
+            return declared
         declaring = next(kind for kind in cls.__mro__ if "database" in vars(kind))
-        return Path(inspect.getfile(declaring)).parent / cls.database.migrations
+        return Path(inspect.getfile(declaring)).parent / declared
 
     def _required(self) -> Iterator[str]:
         """Settings that this service cannot do without."""

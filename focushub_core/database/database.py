@@ -9,13 +9,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from focushub_core.database.driver import DriverConnection, Record, load
 from focushub_core.database.errors import unavailable
+from focushub_core.database.migrations import Source
 from focushub_core.database.pool import Pool, PoolStatus
 from focushub_core.errors import ConfigurationError, FocusHubError, GatewayTimeout, Internal, Unavailable
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 T = TypeVar("T")
 Isolation = Literal["read committed", "repeatable read", "serializable"]
@@ -129,21 +133,22 @@ class Connection(Queries):
 class Database(Queries):
     """One service's own PostgreSQL database. Declared on the class, opened by the service.
 
-    ``migrations``: the folder of numbered SQL files, relative to the service's package. ``acquire_timeout`` and
-    ``query_timeout`` are in seconds: how long to wait for a connection, and how long a query may take.
+    ``migrations``: the folder of numbered SQL files, relative to the service's package, or a tuple of their texts.
+    ``acquire_timeout`` and ``query_timeout`` are in seconds: how long to wait for a connection, and how long a query
+    may take. An application that is no `Service` has it opened and closed by `install`.
     """
 
     def __init__(
         self,
         *,
-        migrations: str | Path | None = None,
+        migrations: Source | None = None,
         min_size: int = 1,
         max_size: int = 10,
         acquire_timeout: float = 1.0,
         query_timeout: float = 5.0,
         driver: str = "asyncpg",
     ) -> None:
-        self.migrations = None if migrations is None else Path(migrations)
+        self.migrations = Path(migrations) if isinstance(migrations, str) else migrations
         self.acquire_timeout, self.query_timeout = acquire_timeout, query_timeout
         self._min_size, self._max_size, self._driver = min_size, max_size, driver
         self._pool: Pool | None = None
@@ -168,6 +173,16 @@ class Database(Queries):
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close()
+
+    def install(self, app: web.Application, url: str) -> None:
+        """Have ``app`` open it at its start and close it at its end."""
+
+        async def while_running(_: web.Application) -> AsyncIterator[None]:
+            await self.open(url)
+            yield
+            await self.close()
+
+        app.cleanup_ctx.append(while_running)
 
     @property
     def status(self) -> PoolStatus | None:

@@ -7,6 +7,7 @@ Rules that hold here:
   COMMIT of its own.
 * One migrator at a time, by an advisory lock of the session: it ends with its holder, however that dies.
 * A file that was applied never changes and never goes away; if it does, nothing runs and the error names it.
+* A service of one file gives its migrations as texts: the first is ``0001_inline.sql``, and may become that file.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 _APPLIED = "SELECT version, name, checksum, applied_at FROM schema_migrations ORDER BY version"
 _RECORD = "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)"
 
+Source = str | Path | tuple[str, ...]
+"""A folder, or the texts themselves."""
 State = Literal["applied", "pending", "edited", "missing"]
 
 
@@ -89,9 +92,11 @@ class MigrationState:
     applied_at: datetime | None = None
 
 
-def discover(folder: str | Path) -> list[Migration]:
-    """The migrations in ``folder`` by number. Raises MigrationError, which names every file that is wrong."""
-    folder = Path(folder)
+def discover(source: Source) -> list[Migration]:
+    """The migrations in ``source`` by number. Raises MigrationError, which names every file that is wrong."""
+    if isinstance(source, tuple):
+        return [_checked(number, "inline", sql) for number, sql in enumerate(source, 1)]
+    folder = Path(source)
     if not folder.is_dir():
         raise MigrationError(f"there is no folder of migrations {folder}")
     names = sorted(path.name for path in folder.glob("*.sql"))
@@ -122,10 +127,15 @@ def _read(path: Path) -> Migration:
         sql = path.read_bytes().decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise MigrationError(f"{path.name} is not UTF-8") from error
-    if found := _TRANSACTION.search(_HIDDEN.sub(" ", sql)):
-        raise MigrationError(f"{path.name} has a {found[1].upper()}: a file is a transaction already")
     number, name = path.stem.split("_", 1)
-    return Migration(int(number), name, sql, hashlib.sha256(sql.encode()).hexdigest())
+    return _checked(int(number), name, sql)
+
+
+def _checked(number: int, name: str, sql: str) -> Migration:
+    migration = Migration(number, name, sql, hashlib.sha256(sql.encode()).hexdigest())
+    if found := _TRANSACTION.search(_HIDDEN.sub(" ", sql)):
+        raise MigrationError(f"{migration.file} has a {found[1].upper()}: a file is a transaction already")
+    return migration
 
 
 def compare(found: Sequence[Migration], applied: Sequence[Applied]) -> list[MigrationState]:
@@ -157,7 +167,7 @@ def refuse_changed(states: Sequence[MigrationState]) -> None:
 
 async def migrate(
     url: str,
-    folder: str | Path,
+    source: Source,
     *,
     dry_run: bool = False,
     on_applied: Callable[[Migration], None] | None = None,
@@ -169,7 +179,7 @@ async def migrate(
     Safe to call many at once: one applies, the others wait for up to ``lock_timeout`` seconds and find nothing to
     do. Raises MigrationError naming the file and what PostgreSQL said; Unavailable when it cannot be reached.
     """
-    found = discover(folder)
+    found = discover(source)
     async with _session(url, driver) as session:
         if dry_run:
             return await _pending(session, found)
@@ -183,9 +193,9 @@ async def migrate(
         return pending
 
 
-async def status(url: str, folder: str | Path, *, driver: str = "asyncpg") -> list[MigrationState]:
+async def status(url: str, source: Source, *, driver: str = "asyncpg") -> list[MigrationState]:
     """What each migration is. Changes nothing and waits for no lock."""
-    found = discover(folder)
+    found = discover(source)
     async with _session(url, driver) as session:
         return compare(found, await _applied(session))
 

@@ -3,11 +3,13 @@
 In a ``conftest.py``: ``pytest_plugins = ["focushub_core.testing"]``. Then a test asks for
 
 * ``serve``: starts a service on a database of its own and gives a client for it (`focushub_core.testing.services`);
+* ``clock``: a clock that the test sets, for ``serve(Notes, clock=clock)`` (`focushub_core.testing.clocks`);
 * ``database_url``, ``valkey_url``: a fresh database, an emptied Valkey, on real servers that are started once a
   session;
 * ``postgres_server``, ``valkey_server``: those servers (`focushub_core.testing.servers`).
 """
 
+from focushub_core.testing.clocks import FakeClock, clock
 from focushub_core.testing.servers import (
     PostgresServer,
     ValkeyServer,
@@ -19,6 +21,7 @@ from focushub_core.testing.servers import (
 from focushub_core.testing.services import Person, Reply, Serve, ServiceClient, TokenMint, serve
 
 __all__ = [
+    "FakeClock",
     "Person",
     "PostgresServer",
     "Reply",
@@ -26,6 +29,7 @@ __all__ = [
     "ServiceClient",
     "TokenMint",
     "ValkeyServer",
+    "clock",
     "database_url",
     "postgres_server",
     "serve",

@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -128,15 +129,20 @@ Serve = Callable[..., Awaitable[ServiceClient]]
 
 @pytest_asyncio.fixture
 async def serve(database_url: str) -> AsyncIterator[Serve]:
-    """Starts a service on a fresh, migrated database: ``await serve(Notes)``; keywords are further settings."""
+    """Starts a service on a fresh, migrated database: ``await serve(Notes)``.
+
+    ``clock`` is the service's clock; further keywords are settings, such as ``DATABASE_URL``.
+    """
     async with AsyncExitStack() as running:
 
-        async def start(kind: type[Service], **environ: str) -> ServiceClient:
+        async def start(
+            kind: type[Service], *, clock: Callable[[], datetime] | None = None, **environ: str
+        ) -> ServiceClient:
             mint = TokenMint()
-            service = _build(kind, mint, {"DATABASE_URL": database_url} | environ)
-            folder = kind.migrations()
-            if folder is not None:
-                await migrate(database_url, folder)
+            service = _build(kind, mint, clock, {"DATABASE_URL": database_url} | environ)
+            migrations = kind.migrations()
+            if migrations is not None:
+                await migrate(database_url, migrations)
             client = TestClient(TestServer(service.application(), access_log=None))
             await running.enter_async_context(client)
             return ServiceClient(client, mint, service)
@@ -144,16 +150,20 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
         yield start
 
 
-def _build(kind: type[Service], mint: TokenMint, environ: dict[str, str]) -> Service:
-    """The service as in its tests: keys from ``mint`` unless it makes its own."""
+def _build(
+    kind: type[Service], mint: TokenMint, clock: Callable[[], datetime] | None, environ: dict[str, str]
+) -> Service:
+    """The service as in its tests: by ``clock``, and with keys from ``mint`` unless it makes its own."""
     environ = {"AUTH_JWKS_URL": "http://127.0.0.1:1/not-asked", "CURSOR_SECRET": "test"} | environ
     settings = load(kind.settings_type, owner=kind.key(), environ=environ)
-    if kind.fetch_keys is not Service.fetch_keys:
-        return kind(settings)
 
     async def fetch_keys(self: Service) -> bytes:
         return mint.document()
 
-    members = {"fetch_keys": fetch_keys, "__module__": kind.__module__}
-    with_keys: type[Service] = type(kind.__name__, (kind,), members)
-    return with_keys(settings)
+    members: dict[str, Any] = {"__module__": kind.__module__}
+    if clock is not None:
+        members["clock"] = staticmethod(clock)
+    if kind.fetch_keys is Service.fetch_keys:
+        members["fetch_keys"] = fetch_keys
+    tested: type[Service] = type(kind.__name__, (kind,), members)
+    return tested(settings)
