@@ -120,6 +120,7 @@ __all__ = [  # noqa: RUF022 - grouped as above
     "Unavailable",
 ]
 
+
 def __getattr__(name: str) -> object:
     """Loads a public name when it is first used (PEP 562)."""
     if name == "__version__":
