@@ -58,9 +58,13 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
 
 class Want(msgspec.Struct, frozen=True, gc=False):
-    """What is asked of a shared bucket, in microseconds: so much at least, and ``extra_us`` more as a lease."""
+    """What is asked of a shared bucket, in microseconds: so much at least, and ``extra_us`` more as a lease.
+
+    A lease is of whole permits (``interval_us``): parts of one in several processes are of use to none of them.
+    """
 
     bucket: str
+    interval_us: int
     tolerance_us: int
     need_us: int
     extra_us: int = 0
@@ -113,7 +117,8 @@ def grant(wants: Sequence[Want], debts: Sequence[int], part: int) -> Grant:
         max(0, min(want.extra_us, (want.tolerance_us - debt) // part - want.need_us))
         for want, debt in zip(wants, debts, strict=True)
     )
-    return Grant(True, tuple(debts), tuple(leases))
+    whole = (lease - lease % want.interval_us for want, lease in zip(wants, leases, strict=True))
+    return Grant(True, tuple(debts), tuple(whole))
 
 
 def _decision(policy: Policy, cost: int, before: int, after: int) -> Decision:

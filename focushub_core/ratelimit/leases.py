@@ -281,4 +281,4 @@ class _Claim:
     def want(self, now: int, *, leading: bool) -> Want:
         policy = self.charge.policy
         extra = self.holding.wanted(now) * policy.interval_us if leading else 0
-        return Want(self.charge.bucket, policy.tolerance_us, self.missing, extra)
+        return Want(self.charge.bucket, policy.interval_us, policy.tolerance_us, self.missing, extra)

@@ -55,7 +55,10 @@ class RedisStore:
     async def charge(self, charges: Sequence[Charge]) -> tuple[Decision, ...]:
         if not charges:
             return ()
-        wants = [Want(c.bucket, c.policy.tolerance_us, c.cost * c.policy.interval_us) for c in charges]
+        wants = [
+            Want(c.bucket, c.policy.interval_us, c.policy.tolerance_us, c.cost * c.policy.interval_us)
+            for c in charges
+        ]
         granted = await self.reserve(wants, 1)
         decisions, _ = decide_all(charges, granted.debts, now_us=0)
         if all(decision.allowed for decision in decisions) != granted.admitted:
@@ -66,7 +69,7 @@ class RedisStore:
         """Takes what is needed of every bucket or nothing, and leases beyond that (`gcra.grant`)."""
         arguments: list[str | int] = [len(wants), *(self._prefix + want.bucket for want in wants), part]
         for want in wants:
-            arguments += (want.tolerance_us, want.need_us, want.extra_us)
+            arguments += (want.interval_us, want.tolerance_us, want.need_us, want.extra_us)
         try:
             answer = await self._connection.call("EVALSHA", self._sha, *arguments)
         except Refused as refused:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from redis import asyncio as aioredis
 
 from focushub_core.ratelimit import Charge, LocalStore, Policy, RedisStore
+from focushub_core.ratelimit.gcra import Want, grant
 from focushub_core.ratelimit.policy import SECOND_US
 from focushub_core.ratelimit.store import StoreUnavailable
 
@@ -116,6 +117,34 @@ async def test_it_decides_as_the_pure_decision_does(store: RedisStore, steps: li
         expected, actual = model.decide(charges), await store.charge(charges)
 
         assert [(d.allowed, d.remaining) for d in actual] == [(d.allowed, d.remaining) for d in expected]
+
+
+@given(
+    wants=st.lists(
+        st.tuples(st.integers(1, 5), st.integers(1, 20), st.integers(0, 30), st.integers(0, 5)), max_size=8
+    ),
+    part=st.integers(1, 6),
+)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+async def test_it_leases_as_the_pure_grant_does(
+    store: RedisStore, wants: list[tuple[int, int, int, int]], part: int
+) -> None:
+    """Each answer follows from the debts it tells, and they from the answer before."""
+    run, debts = secrets.token_hex(8), [0, 0]
+    for hours, burst, extra, odd in wants:
+        interval = hours * 3600 * SECOND_US
+        asked = [
+            Want(f"{run}{n}", interval, interval * burst, interval + odd, extra * interval) for n in (0, 1)
+        ]
+        actual = await store.reserve(asked, part)
+
+        assert actual == grant(asked, actual.debts, part)
+        for before, debt, want in zip(debts, actual.debts, asked, strict=True):
+            assert 0 <= min(before, want.tolerance_us) - debt < SECOND_US
+        if actual.admitted:
+            debts = [
+                d + w.need_us + lease for d, w, lease in zip(actual.debts, asked, actual.leases, strict=True)
+            ]
 
 
 async def accept_and_be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
