@@ -177,4 +177,5 @@ class Part:
             response.force_close()
 
     async def _metrics(self, _: web.Request) -> web.Response:
+        self.metrics.examined(await self.report())
         return web.Response(body=self.metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
