@@ -35,6 +35,7 @@ from focushub_core.database.migrations import Source
 from focushub_core.errors import FocusHubError
 from focushub_core.health import Check
 from focushub_core.http import handlers
+from focushub_core.http.routing import Route
 from focushub_core.identity.keys import KeySource, download
 from focushub_core.identity.user import User
 from focushub_core.identity.verifier import Verifier
@@ -155,7 +156,7 @@ class Service(Part):
         if self.database is not None:
             yield "DATABASE_URL"
         own_keys = type(self).fetch_keys is not Service.fetch_keys
-        if not own_keys and any(handlers.takes(route, User) for route in self.all_routes()):
+        if not own_keys and any(_knows_people(route) for route in self.all_routes()):
             yield "AUTH_JWKS_URL"
 
     def _limits(self) -> RateLimits | None:
@@ -189,3 +190,8 @@ class Service(Part):
         return Verifier(
             KeySource(self.fetch_keys), issuer=self.settings.auth_issuer, audience=self.settings.auth_audience
         )
+
+
+def _knows_people(route: Route) -> bool:
+    limited = any("user" in policy.kinds for policy in limits_of(route.function))
+    return limited or handlers.takes(route, User)
