@@ -9,29 +9,31 @@ Rules that hold here:
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Generations(Generic[V]):
+class Generations(Generic[K, V]):
     """At most ``max_keys`` values; ``now_us`` is when it begins."""
 
     def __init__(self, max_keys: int, now_us: int) -> None:
         self._half = max(1, max_keys // 2)
-        self._young: dict[str, V] = {}
-        self._old: dict[str, V] = {}
+        self._young: dict[K, V] = {}
+        self._old: dict[K, V] = {}
         self._turned_us = now_us
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
-    def get(self, key: str) -> V | None:
+    def get(self, key: K) -> V | None:
         """The value of ``key``, if it is not forgotten."""
         value = self._young.get(key)
         return self._old.get(key) if value is None else value
 
-    def put(self, key: str, value: V, now_us: int) -> None:
+    def put(self, key: K, value: V, now_us: int) -> None:
         """Keep ``value``, in the young generation."""
         young = self._young
         if key not in young:

@@ -170,7 +170,7 @@ class Leases:
         self.processes = processes
         self._shared = shared
         self._clock = clock
-        self._holdings: Generations[Holding] = Generations(max_keys, clock())
+        self._holdings: Generations[str, Holding] = Generations(max_keys, clock())
 
     def __len__(self) -> int:
         return len(self._holdings)

@@ -1,0 +1,30 @@
+"""A million keys: what a process that saw them takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+CODE = """
+import resource, sys, uuid
+from focushub_core.ratelimit import Charge, LocalStore, Policy
+policy, store = Policy("user", 600), LocalStore()
+for number in range(int(sys.argv[1])):
+    store.decide([Charge(policy, str(uuid.UUID(int=number)))])
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(len(store), peak // (1024 if sys.platform == "linux" else 1024**2))
+"""
+
+
+def spend(keys: int) -> tuple[int, int]:
+    """How many buckets are kept, and the MB that the whole process took at most."""
+    ran = subprocess.run([sys.executable, "-c", CODE, str(keys)], capture_output=True, text=True, check=True)
+    kept, megabytes = ran.stdout.split()
+    return int(kept), int(megabytes)
+
+
+def test_a_million_keys_take_less_than_200_mb_and_old_ones_leave() -> None:
+    kept, megabytes = spend(1_300_000)
+
+    assert kept <= 1_000_000
+    assert megabytes < 200
