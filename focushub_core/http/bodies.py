@@ -2,9 +2,12 @@
 
 Rules that hold here:
 
-* Malformed (not UTF-8, not JSON, NaN, Infinity, a lone surrogate, nested too deep) is 400; another content type 415;
-  a body over the limit 413, compressed or not; a body that is JSON but not what the route takes 422.
-* The hot path is one pass in C. The value is walked again only when that pass fails.
+* Malformed (not UTF-8, not JSON, NaN, Infinity, a lone surrogate, nested deeper than `MAX_DEPTH`) is 400; another
+  content type, charset or coding 415; a body over the limit 413, compressed or not; a body that is JSON but not
+  what the route takes 422.
+* The hot path is one pass in C. The value is walked again only when that pass fails, or where its type has rules
+  that C does not know (`focushub_core.rules`).
+* Nothing walks a value that is nested deeper than `MAX_DEPTH`; that itself is measured without recursion.
 * NUL in text is refused here, since PostgreSQL's ``text`` cannot hold it.
 """
 
@@ -15,9 +18,28 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
-from focushub_core.errors import BadRequest, FieldError, Invalid, UnsupportedMediaType
-from focushub_core.validation import check, field_error
+from focushub_core import rules
+from focushub_core.errors import (
+    BadRequest,
+    FieldError,
+    FocusHubError,
+    Invalid,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+)
+from focushub_core.validation import GENERIC, check, field_errors
+
+MAX_DEPTH = 64
+"""Objects and arrays in each other."""
+
+CODINGS = frozenset({"identity", "gzip", "deflate"})
+"""Content codings that are unpacked (by aiohttp, which counts the limit unpacked)."""
+
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_SQUARE = bytes.maketrans(b"{}", b"[]")
 
 
 class BodyReader:
@@ -26,13 +48,13 @@ class BodyReader:
     def __init__(self, wanted: Any) -> None:
         self._wanted = wanted
         self._decoder = msgspec.json.Decoder(wanted)
+        self._holds = rules.compiled(wanted)
+        self._bounded = not is_open(msgspec.inspect.type_info(wanted))
 
     async def read(self, request: web.Request) -> Any:
         """The request's body as the wanted type; raises `RequestError` as said above."""
-        content_type = request.content_type
-        if content_type != "application/json" and not content_type.endswith("+json"):
-            raise UnsupportedMediaType("Send the body as application/json.")
-        return self.decode(await request.read())
+        _require_json(request)
+        return self.decode(await read_bytes(request))
 
     def decode(self, raw: bytes) -> Any:
         """Like `read`, from the body's bytes."""
@@ -40,31 +62,115 @@ class BodyReader:
             value = self._decoder.decode(raw)
         except msgspec.ValidationError as error:
             raise self._invalid(raw, error) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BadRequest(f"The body is not JSON: {error}", code="malformed_json") from None
-        except RecursionError:
-            raise BadRequest("The body is nested too deep.", code="too_deep") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise _malformed(error) from None
+        if not self._bounded and is_deep(raw):
+            raise _too_deep()
+        if self._holds is not None and not self._holds(value):
+            raise self._invalid(raw, None)
         if b"\\u0000" in raw:
             _refuse_nul(_decode_any(raw))
         return value
 
-    def _invalid(self, raw: bytes, first: msgspec.ValidationError) -> Invalid:
-        wrong = check(_decode_any(raw), self._wanted) or [field_error(first)]
-        return Invalid(_count(wrong), errors=wrong)
+    def _invalid(self, raw: bytes, first: msgspec.ValidationError | None) -> Invalid:
+        wrong = check(_decode_any(raw), self._wanted)
+        if not wrong and first is not None:
+            wrong = field_errors(first)
+        return invalid(wrong)
+
+
+async def read_bytes(request: web.Request) -> bytes:
+    """The body as it is after unpacking; a broken packing is 400, too much of it 413."""
+    try:
+        return await request.read()
+    except HTTPRequestEntityTooLarge:
+        raise PayloadTooLarge("The body is over the limit.") from None
+    except (HttpProcessingError, web.RequestPayloadError):
+        # what else comes on this connection cannot be told apart from the body's rest
+        raise BadRequest(
+            "The body is not what its head says it is.",
+            code="malformed_body",
+            headers={"Connection": "close"},
+        ) from None
+
+
+def invalid(wrong: list[FieldError]) -> Invalid:
+    """The 422 that names what is wrong. Where that is one thing with a code of a service's own, it is the problem's."""
+    codes = {error.code for error in wrong}
+    own = codes.pop() if len(codes) == 1 and not codes & GENERIC else None
+    count = "One field is wrong." if len(wrong) == 1 else f"{len(wrong)} fields are wrong."
+    return Invalid(wrong[0].detail if own else count, code=own, errors=wrong)
+
+
+def is_deep(raw: bytes) -> bool:
+    """Whether JSON is nested deeper than `MAX_DEPTH`; ``raw`` is known to be JSON.
+
+    Strings are cut out, all but brackets is dropped, and pairs are taken away from the inside, a level at a time.
+    """
+    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
+        return False
+    brackets = _without_strings(raw).translate(_SQUARE, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        brackets = brackets.replace(b"[]", b"")
+        if not brackets:
+            return False
+    return True
+
+
+def _without_strings(raw: bytes) -> bytes:
+    plain = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return b"".join(plain.split(b'"')[::2])
+
+
+def is_open(info: msgspec.inspect.Type, above: frozenset[Any] = frozenset()) -> bool:
+    """Whether a value of this type can be nested as deep as a client likes."""
+    if isinstance(info, msgspec.inspect.AnyType | msgspec.inspect.RawType):
+        return True
+    if isinstance(info, msgspec.inspect.StructType):
+        inner = above | {info.cls}
+        return info.cls in above or any(is_open(field.type, inner) for field in info.fields)
+    if isinstance(info, msgspec.inspect.UnionType):
+        return any(is_open(part, above) for part in info.types)
+    if isinstance(info, msgspec.inspect.CollectionType):
+        return is_open(info.item_type, above)
+    if isinstance(info, msgspec.inspect.TupleType):
+        return any(is_open(part, above) for part in info.item_types)
+    return isinstance(info, msgspec.inspect.DictType) and is_open(info.value_type, above)
+
+
+def _require_json(request: web.Request) -> None:
+    kind = request.content_type
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise UnsupportedMediaType("Send the body as application/json.")
+    charset = request.charset
+    if charset is not None and charset.lower() not in {"utf-8", "utf8"}:  # RFC 8259, 8.1
+        raise UnsupportedMediaType("JSON is sent in UTF-8.")
+    coding = request.headers.get("Content-Encoding")
+    if coding is not None and coding.strip().lower() not in CODINGS:
+        raise UnsupportedMediaType(
+            "This content coding is not read here.", headers={"Accept-Encoding": "gzip"}
+        )
+
+
+def _malformed(error: Exception) -> FocusHubError:
+    if isinstance(error, RecursionError):
+        return _too_deep()
+    return BadRequest(f"The body is not JSON: {error}", code="malformed_json")
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest("The body is nested too deep.", code="too_deep")
 
 
 def _decode_any(raw: bytes) -> Any:
     """JSON without a type. A number that no double holds fails even here, and is malformed."""
     try:
-        return msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
-        raise BadRequest(f"The body is not JSON: {error}", code="malformed_json") from None
-    except RecursionError:
-        raise BadRequest("The body is nested too deep.", code="too_deep") from None
-
-
-def _count(wrong: list[FieldError]) -> str:
-    return "One field is wrong." if len(wrong) == 1 else f"{len(wrong)} fields are wrong."
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed(error) from None
+    if is_deep(raw):
+        raise _too_deep()
+    return value
 
 
 def _refuse_nul(value: object) -> None:
@@ -72,7 +178,7 @@ def _refuse_nul(value: object) -> None:
         FieldError(path, "nul_character", "Text must not contain NUL.") for path in _nul_paths(value, "")
     ]
     if wrong:
-        raise Invalid(_count(wrong), errors=wrong)
+        raise invalid(wrong)
 
 
 def _nul_paths(value: object, path: str) -> Iterator[str]:

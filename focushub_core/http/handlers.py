@@ -5,11 +5,12 @@ How a parameter gets its value:
 * one whose name stands in the path (``/v1/notes/{note_id}``): from there;
 * ``body``: the JSON body, checked against its type; where it has a default, a request may have none;
 * one whose type has a provider (`User`, `Database`, what the service provides): from it;
-* one annotated with `Header`: from that header field;
+* one annotated with `Header`: from that header field; with `Query`: a struct whose fields are query parameters;
 * any other: from the query string, by its name (``from_`` is ``from``); a ``list`` or ``tuple`` takes every occurrence.
 
 Everything is looked at when the application is built: a parameter that nothing can fill is a `ConfigurationError`
-then. All that is wrong with a request, parameters and body, is reported in one 422.
+then. All that is wrong with a request, parameters and body, is reported in one 422. `focushub_core.http.openapi`
+writes the document out of the same reading.
 """
 
 from __future__ import annotations
@@ -24,125 +25,64 @@ import msgspec
 from aiohttp import web
 
 from focushub_core.errors import ConfigurationError, FieldError, Invalid
-from focushub_core.http.bodies import BodyReader
+from focushub_core.http.bodies import BodyReader, invalid
+from focushub_core.http.description import Description
 from focushub_core.http.habit import Call
-from focushub_core.http.models import Answer, Header, encode
+from focushub_core.http.models import Answer, Header, Query, encode
+from focushub_core.http.parameters import (
+    MISSING,
+    Parameter,
+    from_text,
+    parameter,
+    refuse_unknown,
+    require_utf8,
+)
 from focushub_core.http.routing import Route
-from focushub_core.validation import field_error
+from focushub_core.validation import field_errors
 
 Provider = Callable[[web.Request], Any]
 """Gives a value for a request; may be a coroutine function."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_MISSING: Any = inspect.Parameter.empty
-_NOT_TEXT = (msgspec.inspect.CustomType, msgspec.inspect.StructType, msgspec.inspect.DictType)
 
-
-class Parameter(msgspec.Struct, frozen=True):
-    """A path, query or header parameter: where it comes from, and what it must be."""
+class QueryStruct(msgspec.Struct, frozen=True):
+    """A parameter whose struct is made of query parameters."""
 
     name: str
-    source: str
-    key: str
-    wanted: Any
-    default: Any
-    many: bool = False
+    kind: type[msgspec.Struct]
+    parameters: tuple[Parameter, ...]
 
     def read(self, request: web.Request, wrong: list[FieldError]) -> Any:
-        """The parameter's value; what is wrong with it goes to ``wrong``."""
-        text = self._text(request)
-        if text is None or text == []:
-            if self.default is _MISSING:
-                wrong.append(FieldError(self.key, "missing", f"The {self.source} parameter is required."))
-            return self.default
-        if "\0" in text:
-            wrong.append(FieldError(self.key, "nul_character", "Text must not contain NUL."))
+        """The struct; what is wrong with its fields goes to ``wrong``."""
+        before = len(wrong)
+        values = {parameter.name: parameter.read(request, wrong) for parameter in self.parameters}
+        if len(wrong) > before:
             return None
         try:
-            return msgspec.convert(text, self.wanted, strict=False)
-        except msgspec.ValidationError as error:
-            wrong.append(field_error(error, self.key))
+            return self.kind(**{name: value for name, value in values.items() if value is not MISSING})
+        except (TypeError, ValueError) as error:  # what `__post_init__` says
+            as_msgspec = msgspec.ValidationError(str(error))
+            as_msgspec.__cause__ = error
+            wrong.extend(field_errors(as_msgspec))
             return None
-
-    def _text(self, request: web.Request) -> str | list[str] | None:
-        if self.source == "path":
-            return request.match_info[self.key]
-        if self.source == "header":
-            return request.headers.get(self.key)
-        return request.query.getall(self.key, []) if self.many else request.query.get(self.key)
 
 
 class Signature(msgspec.Struct, frozen=True):
     """What a handler takes and gives, read once."""
 
-    parameters: tuple[Parameter, ...]
-    provided: tuple[tuple[str, Provider], ...]
+    parameters: tuple[Parameter | QueryStruct, ...]
+    provided: tuple[tuple[str, Any, Provider], ...]
+    """Names, types and where they come from."""
     body: Any
     result: Any
-    default_body: Any = _MISSING
+    default_body: Any = MISSING
 
-
-def read_signature(route: Route, providers: Mapping[type, Provider]) -> Signature:
-    """Reads ``route.function``; raises `ConfigurationError` where a parameter cannot be filled."""
-    hints = get_type_hints(route.function, include_extras=True)
-    parameters: list[Parameter] = []
-    provided: list[tuple[str, Provider]] = []
-    body: Any = None
-    default_body: Any = _MISSING
-    for name, parameter in inspect.signature(route.function).parameters.items():
-        if name not in hints:
-            raise ConfigurationError(f"{_where(route)}: the parameter {name!r} has no annotation")
-        wanted = hints[name]
-        if name == "body":
-            body, default_body = wanted, parameter.default
-        elif (provider := providers.get(_class_of(wanted))) is not None:
-            provided.append((name, provider))
-        else:
-            parameters.append(_parameter(route, name, wanted, parameter.default))
-    return Signature(tuple(parameters), tuple(provided), body, hints.get("return"), default_body)
-
-
-def takes(route: Route, kind: type) -> bool:
-    """Whether a parameter of the route's function is a ``kind``."""
-    return any(_class_of(wanted) is kind for wanted in get_type_hints(route.function).values())
-
-
-def _parameter(route: Route, name: str, wanted: Any, default: Any) -> Parameter:
-    if f"{{{name}}}" in route.path:
-        return Parameter(name, "path", name, wanted, _MISSING)
-    if get_origin(wanted) is Annotated:
-        for extra in get_args(wanted)[1:]:
-            if isinstance(extra, Header):
-                return Parameter(name, "header", extra.name, get_args(wanted)[0], default)
-    if not _from_text(msgspec.inspect.type_info(wanted)):
-        raise ConfigurationError(
-            f"{_where(route)}: nothing provides a {getattr(wanted, '__name__', wanted)} for {name!r}"
-        )
-    many = get_origin(wanted) in (list, tuple, set)
-    return Parameter(name, "query", name.removesuffix("_"), wanted, default, many)
-
-
-def _from_text(info: msgspec.inspect.Type) -> bool:
-    """Whether a value of this type can be read from a query string."""
-    if isinstance(info, msgspec.inspect.UnionType):
-        return all(_from_text(choice) for choice in info.types)
-    if isinstance(info, msgspec.inspect.CollectionType):
-        return _from_text(info.item_type)
-    return not isinstance(info, _NOT_TEXT)
-
-
-def _class_of(wanted: Any) -> Any:
-    """For ``User | None`` and ``Annotated[User, ...]``: ``User``."""
-    if get_origin(wanted) is Annotated:
-        return _class_of(get_args(wanted)[0])
-    if get_origin(wanted) in (Union, types.UnionType):
-        choices = [choice for choice in get_args(wanted) if choice is not type(None)]
-        return choices[0] if len(choices) == 1 else None
-    return wanted
-
-
-def _where(route: Route) -> str:
-    return f"{getattr(route.function, '__qualname__', route.function)} ({route.method} {route.path})"
+    def flat(self) -> list[Parameter]:
+        """All parameters, those of query structs, too."""
+        found: list[Parameter] = []
+        for each in self.parameters:
+            found.extend(each.parameters if isinstance(each, QueryStruct) else [each])
+        return found
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -151,6 +91,11 @@ class Operation(msgspec.Struct, frozen=True):
     route: Route
     signature: Signature
     providers: Mapping[type, Provider]
+
+    @property
+    def habits(self) -> list[Any]:
+        """Those of the route's habits that have something to do here, the outermost first."""
+        return [habit for habit in self.route.habits if habit.fits(self)]
 
 
 def operation_of(route: Route, providers: Mapping[type, Provider]) -> Operation:
@@ -162,9 +107,8 @@ def build(route: Route, providers: Mapping[type, Provider]) -> Handler:
     """The aiohttp handler of ``route``."""
     operation = operation_of(route, providers)
     call = _call(operation)
-    for habit in reversed(route.habits):
-        if habit.fits(operation):
-            call = habit.wrap(call, operation)
+    for habit in reversed(operation.habits):
+        call = habit.wrap(call, operation)
     status = route.status
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -172,37 +116,6 @@ def build(route: Route, providers: Mapping[type, Provider]) -> Handler:
 
     # what decorators left on the function, such as its limits, is found on its handler
     return functools.update_wrapper(handle, route.function, assigned=())
-
-
-def _call(operation: Operation) -> Call:
-    """Reads and checks what the request says, and calls the function."""
-    function, signature = operation.route.function, operation.signature
-    reader = BodyReader(signature.body) if signature.body is not None else None
-
-    async def call(request: web.Request) -> Any:
-        arguments: dict[str, Any] = {}
-        for name, provider in signature.provided:  # who asks comes before what is asked
-            value = provider(request)
-            arguments[name] = await value if inspect.isawaitable(value) else value
-        wrong: list[FieldError] = []
-        for parameter in signature.parameters:
-            arguments[parameter.name] = parameter.read(request, wrong)
-        if reader is not None and (signature.default_body is _MISSING or request.can_read_body):
-            arguments["body"] = await _read_body(reader, request, wrong)
-        if wrong:
-            raise Invalid("The request is not what this route takes.", errors=wrong)
-        return await function(**arguments)
-
-    return call
-
-
-async def _read_body(reader: BodyReader, request: web.Request, wrong: list[FieldError]) -> Any:
-    """The body; its wrong fields join those of the parameters, so that all are reported at once."""
-    try:
-        return await reader.read(request)
-    except Invalid as error:
-        wrong.extend(error.errors)
-        return None
 
 
 def respond(result: Any, status: int) -> web.StreamResponse:
@@ -215,3 +128,165 @@ def respond(result: Any, status: int) -> web.StreamResponse:
     if result is None and status in (200, 204):
         return web.Response(status=204, headers=headers)
     return web.Response(body=encode(result), status=status, headers=headers, content_type="application/json")
+
+
+def takes(route: Route, kind: type) -> bool:
+    """Whether a parameter of the route's function is a ``kind``."""
+    return any(_class_of(wanted) is kind for wanted in get_type_hints(route.function).values())
+
+
+# Reading signatures -----------------------------------------------------------------------------------------
+
+
+def read_signature(route: Route, providers: Mapping[type, Provider]) -> Signature:
+    """Reads ``route.function``; raises `ConfigurationError` where a parameter cannot be filled."""
+    hints = get_type_hints(route.function, include_extras=True)
+    parameters: list[Parameter | QueryStruct] = []
+    provided: list[tuple[str, Any, Provider]] = []
+    body: Any = None
+    default_body: Any = MISSING
+    for name, given in inspect.signature(route.function).parameters.items():
+        if name not in hints:
+            raise ConfigurationError(f"{where(route)}: the parameter {name!r} has no annotation")
+        wanted = hints[name]
+        if name == "body":
+            _require_zones(route, name, wanted)
+            body, default_body = wanted, given.default
+        elif (provider := providers.get(_class_of(wanted))) is not None:
+            provided.append((name, _class_of(wanted), provider))
+        else:
+            parameters.append(_parameter(route, name, wanted, given.default))
+    return Signature(tuple(parameters), tuple(provided), body, hints.get("return"), default_body)
+
+
+def _parameter(route: Route, name: str, wanted: Any, default: Any) -> Parameter | QueryStruct:
+    if f"{{{name}}}" in route.path:
+        return parameter(name, "path", name, wanted)
+    if get_origin(wanted) is Annotated:
+        for extra in get_args(wanted)[1:]:
+            if isinstance(extra, Header):
+                return parameter(name, "header", extra.name, get_args(wanted)[0], default)
+            if isinstance(extra, Query):
+                return _query_struct(name, get_args(wanted)[0])
+    if not from_text(msgspec.inspect.type_info(wanted)):
+        raise ConfigurationError(
+            f"{where(route)}: nothing provides a {getattr(wanted, '__name__', wanted)} for {name!r}"
+        )
+    _require_zones(route, name, wanted)
+    return parameter(name, "query", name.removesuffix("_"), wanted, default)
+
+
+def _query_struct(name: str, kind: Any) -> QueryStruct:
+    fields = msgspec.structs.fields(kind)
+    # a field that has a default keeps it: what a request leaves out is not given to the struct
+    parameters = [
+        parameter(
+            field.name,
+            "query",
+            field.encode_name.removesuffix("_"),
+            field.type,
+            MISSING if field.required else _default_of(field),
+        )
+        for field in fields
+    ]
+    return QueryStruct(name, kind, tuple(parameters))
+
+
+def _default_of(field: msgspec.structs.FieldInfo) -> Any:
+    factory: Any = field.default_factory
+    return field.default if factory is msgspec.NODEFAULT else factory()
+
+
+def _require_zones(route: Route, name: str, wanted: Any) -> None:
+    """An instant says where it is: a plain ``datetime`` would let both kinds in, and break on comparing them."""
+    if _ambiguous(msgspec.inspect.type_info(wanted), set()):
+        raise ConfigurationError(
+            f"{where(route)}: a plain datetime in {name!r}; say Instant, or WallClock for one without an offset"
+        )
+
+
+def _ambiguous(info: msgspec.inspect.Type, seen: set[Any]) -> bool:
+    if isinstance(info, msgspec.inspect.DateTimeType):
+        return info.tz is None
+    if isinstance(info, msgspec.inspect.StructType):
+        if info.cls in seen:
+            return False
+        seen.add(info.cls)
+        return any(_ambiguous(field.type, seen) for field in info.fields)
+    parts: list[msgspec.inspect.Type] = []
+    if isinstance(info, msgspec.inspect.UnionType):
+        parts.extend(info.types)
+    elif isinstance(info, msgspec.inspect.CollectionType):
+        parts.append(info.item_type)
+    elif isinstance(info, msgspec.inspect.DictType):
+        parts.append(info.value_type)
+    return any(_ambiguous(part, seen) for part in parts)
+
+
+def _class_of(wanted: Any) -> Any:
+    """For ``User | None`` and ``Annotated[User, ...]``: ``User``."""
+    if get_origin(wanted) is Annotated:
+        return _class_of(get_args(wanted)[0])
+    if get_origin(wanted) in (Union, types.UnionType):
+        choices = [choice for choice in get_args(wanted) if choice is not type(None)]
+        return choices[0] if len(choices) == 1 else None
+    return wanted
+
+
+def where(route: Route) -> str:
+    """The route's function and path, for messages."""
+    return f"{getattr(route.function, '__qualname__', route.function)} ({route.method} {route.path})"
+
+
+# Serving ----------------------------------------------------------------------------------------------------
+
+
+def _call(operation: Operation) -> Call:
+    """Reads and checks what the request says, and calls the function."""
+    function, signature = operation.route.function, operation.signature
+    provided = tuple((name, provider) for name, _, provider in signature.provided)
+    parameters, default_body = signature.parameters, signature.default_body
+    reader = BodyReader(signature.body) if signature.body is not None else None
+    known = frozenset(each.key for each in signature.flat() if each.source == "query") | _read_by(signature)
+    own_reading = any(kind is web.Request for _, kind, _ in signature.provided)
+
+    async def call(request: web.Request) -> Any:
+        arguments: dict[str, Any] = {}
+        wrong: list[FieldError] = []
+        for name, provider in provided:  # who asks comes before what is asked
+            try:
+                value = provider(request)
+                arguments[name] = await value if type(value) is types.CoroutineType else value
+            except Invalid as error:  # what a provider reads of the request is a parameter like others
+                wrong.extend(error.errors)
+        if "%" in request.raw_path:
+            require_utf8(request.raw_path)
+        for each in parameters:
+            arguments[each.name] = each.read(request, wrong)
+        if request.query_string and not own_reading:
+            refuse_unknown(request, known, wrong)
+        if reader is not None and (default_body is MISSING or request.can_read_body):
+            arguments["body"] = await _read_body(reader, request, wrong)
+        if wrong:
+            raise invalid(wrong)
+        return await function(**arguments)
+
+    return call
+
+
+def _read_by(signature: Signature) -> frozenset[str]:
+    """The query parameters that provided types read themselves, as they describe them."""
+    description = Description()
+    for _, kind, _ in signature.provided:
+        if (describe := getattr(kind, "describe", None)) is not None:
+            describe(description)
+    return frozenset(each["name"] for each in description.parameters if each["in"] == "query")
+
+
+async def _read_body(reader: BodyReader, request: web.Request, wrong: list[FieldError]) -> Any:
+    """The body; its wrong fields join those of the parameters, so that all are reported at once."""
+    try:
+        return await reader.read(request)
+    except Invalid as error:
+        wrong.extend(error.errors)
+        return None

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from focushub_core import Body
+from focushub_core import Body, FieldError
+from focushub_core.rules import Rule, Wrong, compiled
 from focushub_core.validation import check
 
 
@@ -24,6 +25,35 @@ class Order(Body):
     labels: list[Annotated[str, msgspec.Meta(max_length=3)]] = []
     sizes: dict[str, int] = {}
     pair: tuple[int, str] | None = None
+
+
+def why_odd(number: int) -> str | None:
+    if number > 10:
+        raise ValueError("This is too much.")
+    return "Only even numbers." if number % 2 else None
+
+
+Even = Annotated[int, Rule("odd", why_odd)]
+
+
+class Tree(Body):
+    """Rules wherever one can stand: on fields, items, values, members of unions, the whole of an array; and `Wrong`."""
+
+    size: Even = 0
+    low: int = 0
+    high: int | None = None
+    sizes: Annotated[
+        list[Even], Rule("unordered", lambda sizes: None if sizes == sorted(sizes) else "Unordered.")
+    ] = []
+    by_name: dict[str, Even | None] = {}
+    pair: tuple[str, Even] | None = None
+    branches: list["Tree"] = []
+
+    def __post_init__(self) -> None:
+        if self.high is not None and self.high < self.low:
+            raise Wrong(
+                FieldError("high", "below_low", "It lies below low."), FieldError("low", "above_high", "!")
+            )
 
 
 class Circle(Body, tag_field="kind", tag="circle"):
@@ -122,3 +152,59 @@ def test_nothing_is_reported_exactly_when_the_value_is_right(value):
     except msgspec.ValidationError:
         right = False
     assert (check(value, Order) == []) is right
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"size": 2, "sizes": [2, 4], "by_name": {"x": None}, "pair": ["a", 2], "branches": [{}]}, []),
+        ({"size": 1, "low": "x"}, [("size", "odd"), ("low", "wrong_type")]),
+        ({"size": 12}, [("size", "odd")]),
+        ({"low": 2**63}, [("low", "out_of_range")]),
+        ({"sizes": [1, 2, 3]}, [("sizes[0]", "odd"), ("sizes[2]", "odd")]),
+        ({"sizes": [4, 2]}, [("sizes", "unordered")]),
+        ({"by_name": {"x": 3}, "pair": ["a", 3]}, [("by_name.x", "odd"), ("pair[1]", "odd")]),
+        ({"branches": [{"branches": [{"size": 1}]}]}, [("branches[0].branches[0].size", "odd")]),
+        ({"low": 2, "high": 1}, [("high", "below_low"), ("low", "above_high")]),
+        (
+            {"branches": [{}, {"low": 2, "high": 1}], "size": 3},
+            [("size", "odd"), ("branches[1].high", "below_low"), ("branches[1].low", "above_high")],
+        ),
+    ],
+)
+def test_rules_beside_the_types_are_asked_together_with_them(value, expected):
+    assert fields(value, Tree) == expected
+
+
+TREES = st.recursive(
+    st.fixed_dictionaries({}, optional={"size": st.integers(-3, 14), "low": st.integers() | st.none()}),
+    lambda inner: st.fixed_dictionaries(
+        {},
+        optional={
+            "high": st.none() | st.integers(-1, 1),
+            "low": st.integers(-1, 1),
+            "sizes": st.lists(st.integers(0, 3), max_size=3),
+            "by_name": st.dictionaries(st.text(max_size=2), st.none() | st.integers(0, 2), max_size=2),
+            "pair": st.none() | st.tuples(st.text(max_size=1), st.integers(1, 2)).map(list),
+            "branches": st.lists(inner, max_size=2),
+        },
+    ),
+    max_leaves=4,
+)
+
+
+@given(TREES)
+def test_rules_are_reported_exactly_when_one_is_broken(value):
+    """The hot path (compiled, on the decoded value) and the walk that names what is wrong agree."""
+    holds = compiled(Tree)
+    assert holds is not None
+    try:
+        right = holds(msgspec.convert(value, Tree))
+    except msgspec.ValidationError:
+        right = False
+    assert (check(value, Tree) == []) is right
+
+
+def test_a_type_without_rules_costs_nothing():
+    assert compiled(Due) is None
+    assert compiled(list[Annotated[int, msgspec.Meta(ge=0, lt=5)]]) is None

@@ -1,0 +1,160 @@
+"""Path, query and header parameters: text in, checked values out.
+
+Rules that hold here:
+
+* All that is wrong is named; nothing is guessed. A query parameter that the route does not know, or one value given
+  twice, is refused like an unknown field of a body.
+* Numbers, booleans and their like are read from their text; NaN and Infinity are none. Anything else is read as it
+  stands in JSON.
+* What is not UTF-8 once it is unquoted is malformed (400), not replaced.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Collection
+from decimal import Decimal
+from typing import Any, get_origin
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from aiohttp import web
+
+from focushub_core import rules
+from focushub_core.errors import BadRequest, FieldError
+from focushub_core.validation import check
+
+MISSING: Any = inspect.Parameter.empty
+
+_NOT_TEXT = (msgspec.inspect.CustomType, msgspec.inspect.StructType, msgspec.inspect.DictType)
+_FROM_TEXT = (msgspec.inspect.IntType, msgspec.inspect.FloatType, msgspec.inspect.BoolType)
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """A path, query or header parameter: where it comes from, and what it must be."""
+
+    name: str
+    source: str
+    key: str
+    wanted: Any
+    default: Any
+    many: bool = False
+    strict: bool = True
+    """Whether its text is read as it stands in JSON: not where it is a number or a boolean."""
+    holds: rules.Holds | None = None
+
+    def read(self, request: web.Request, wrong: list[FieldError]) -> Any:
+        """The parameter's value; what is wrong with it goes to ``wrong``."""
+        text = self._text(request, wrong)
+        if text is None or text == []:
+            if self.default is MISSING:
+                wrong.append(FieldError(self.key, "missing", f"The {self.source} parameter is required."))
+            return self.default
+        if _unprintable(text):
+            wrong.append(
+                FieldError(self.key, "nul_character", "Text must not contain NUL, and must be UTF-8.")
+            )
+            return None
+        try:
+            value = msgspec.convert(text, self.wanted, strict=self.strict)
+        except msgspec.ValidationError:
+            return wrong.extend(self._wrong(text))
+        if not self.strict and not _finite(value):
+            wrong.append(FieldError(self.key, "wrong_format", "This is not a number."))
+        elif self.holds is not None and not self.holds(value):
+            wrong.extend(self._wrong(text))
+        return value
+
+    def _text(self, request: web.Request, wrong: list[FieldError]) -> str | list[str] | None:
+        if self.source == "path":
+            return request.match_info[self.key]
+        if self.source == "header":
+            return request.headers.get(self.key)
+        if self.many:
+            return request.query.getall(self.key, [])
+        found = request.query.getall(self.key, [])
+        if len(found) > 1:
+            wrong.append(FieldError(self.key, "repeated", "This parameter is given more than once."))
+        return found[0] if found else None
+
+    def _wrong(self, text: str | list[str]) -> list[FieldError]:
+        return check(text, self.wanted, self.key, strict=self.strict)
+
+
+def parameter(name: str, source: str, key: str, wanted: Any, default: Any = MISSING) -> Parameter:
+    """A parameter of type ``wanted``; that it may be ``None`` is said by its absence, never by a text."""
+    wanted = without_none(wanted)
+    info = msgspec.inspect.type_info(wanted)
+    many = source == "query" and get_origin(rules.plain(wanted)[0]) in rules.ARRAYS
+    return Parameter(name, source, key, wanted, default, many, not _reads(info), rules.compiled(wanted))
+
+
+def from_text(info: msgspec.inspect.Type) -> bool:
+    """Whether a value of this type can be read from a query string."""
+    if isinstance(info, msgspec.inspect.UnionType):
+        return all(from_text(choice) for choice in info.types)
+    if isinstance(info, msgspec.inspect.CollectionType):
+        return from_text(info.item_type)
+    return not isinstance(info, _NOT_TEXT)
+
+
+def refuse_unknown(request: web.Request, known: Collection[str], wrong: list[FieldError]) -> None:
+    """Names the query's parameters that are not ``known``."""
+    for key in dict.fromkeys(request.query):
+        if key not in known:
+            wrong.append(FieldError(key, "unknown_parameter", "There is no such parameter."))
+
+
+def require_utf8(target: str) -> None:
+    """`BadRequest` where a request's target is not UTF-8 once it is unquoted (RFC 3986, 2.5)."""
+    try:
+        unquote_to_bytes(target).decode()
+    except UnicodeDecodeError:
+        raise BadRequest("The path or the query is not UTF-8.", code="malformed_target") from None
+
+
+def without_none(wanted: Any) -> Any:
+    """``T`` for ``T | None``."""
+    members = tuple(choice for choice in rules.choices(wanted) if choice is not type(None))
+    if len(members) == len(rules.choices(wanted)) or not members:
+        return wanted
+    found = members[0]
+    for member in members[1:]:
+        found = found | member
+    return found
+
+
+def _reads(info: msgspec.inspect.Type) -> bool:
+    """Whether msgspec's lax reading is needed."""
+    if isinstance(info, msgspec.inspect.UnionType):
+        return any(_reads(choice) for choice in info.types)
+    if isinstance(info, msgspec.inspect.CollectionType):
+        return _reads(info.item_type)
+    if isinstance(info, msgspec.inspect.LiteralType):
+        return any(isinstance(value, int) for value in info.values)
+    if isinstance(info, msgspec.inspect.EnumType):
+        return any(isinstance(member.value, int) for member in info.cls)
+    return isinstance(info, _FROM_TEXT)
+
+
+def _unprintable(text: str | list[str]) -> bool:
+    """Whether it holds what PostgreSQL's text cannot: NUL, or bytes that are no characters."""
+    for part in (text,) if isinstance(text, str) else text:
+        if "\0" in part or not (part.isascii() or _is_utf8(part)):
+            return True
+    return False
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, float | Decimal):
+        return math.isfinite(value)
+    return all(map(_finite, value)) if isinstance(value, list | tuple | set | frozenset) else True
