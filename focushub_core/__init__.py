@@ -43,8 +43,10 @@ if TYPE_CHECKING:
         put,
     )
     from focushub_core.http.pages import Pager
+    from focushub_core.http.models import UNSET, Int32, Int64, Query, Unset, WallClock
     from focushub_core.identity import User
     from focushub_core.part import Part
+    from focushub_core.rules import Rule, Wrong
     from focushub_core.ratelimit import limit
     from focushub_core.service import Service, ServiceSettings
     from focushub_core.settings import Secret, Settings
@@ -59,7 +61,19 @@ _WHERE = {
     "focushub_core.clock": ("Clock",),
     # what a handler speaks
     "focushub_core.http.routing": ("Routes", "delete", "get", "patch", "post", "put"),
-    "focushub_core.http.models": ("Answer", "Body", "Header", "Instant"),
+    "focushub_core.http.models": (
+        "UNSET",
+        "Answer",
+        "Body",
+        "Header",
+        "Instant",
+        "Int32",
+        "Int64",
+        "Query",
+        "Unset",
+        "WallClock",
+    ),
+    "focushub_core.rules": ("Rule", "Wrong"),
     "msgspec": ("Meta",),
     "focushub_core.http.pages": ("Limit", "Page", "Pager"),
     "focushub_core.identity.user": ("User",),
@@ -100,8 +114,16 @@ __all__ = [  # noqa: RUF022 - grouped as above
     "Answer",
     "Body",
     "Header",
+    "Query",
     "Instant",
+    "WallClock",
+    "Int32",
+    "Int64",
+    "Unset",
+    "UNSET",
     "Meta",
+    "Rule",
+    "Wrong",
     "Limit",
     "Page",
     "Pager",

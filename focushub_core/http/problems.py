@@ -58,12 +58,15 @@ def document(error: FocusHubError) -> dict[str, Any]:
 
 def response(error: FocusHubError) -> web.Response:
     """``error`` as an answer."""
-    return web.Response(
+    answer = web.Response(
         status=error.status,
         body=msgspec.json.encode(document(error), enc_hook=str),
         content_type=CONTENT_TYPE,
         headers=error.headers,
     )
+    if error.headers.get("Connection") == "close":
+        answer.force_close()
+    return answer
 
 
 def middleware(*, show_internals: bool) -> Any:
