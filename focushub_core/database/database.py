@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from focushub_core import deadline
 from focushub_core.database.driver import DriverConnection, Record, load
-from focushub_core.database.errors import unavailable
+from focushub_core.database.errors import timed_out, unavailable
 from focushub_core.database.migrations import Source
 from focushub_core.database.pool import Pool, PoolStatus
 from focushub_core.errors import ConfigurationError, FocusHubError, GatewayTimeout, Internal, Unavailable
@@ -80,13 +81,13 @@ class Connection(Queries):
         self._depth = 0
 
     async def fetch(self, sql: str, *args: Any, timeout: float | None = None) -> list[Record]:
-        return await self._session().fetch(sql, args, timeout or self._query_timeout)
+        return await self._session().fetch(sql, args, _seconds(timeout or self._query_timeout))
 
     async def fetchrow(self, sql: str, *args: Any, timeout: float | None = None) -> Record | None:
-        return await self._session().fetchrow(sql, args, timeout or self._query_timeout)
+        return await self._session().fetchrow(sql, args, _seconds(timeout or self._query_timeout))
 
     async def execute(self, sql: str, *args: Any, timeout: float | None = None) -> str:
-        return await self._session().execute(sql, args, timeout or self._query_timeout)
+        return await self._session().execute(sql, args, _seconds(timeout or self._query_timeout))
 
     @asynccontextmanager
     async def transaction(self, *, isolation: Isolation | None = None) -> AsyncIterator[Connection]:
@@ -116,8 +117,8 @@ class Connection(Queries):
         session = self._session()
         if session.is_closed() or session.broken_off:
             return  # the pool leaves the transaction for us, with a deadline of its own
-        try:
-            await self.execute(command)
+        try:  # also when the request's time is over
+            await session.execute(command, (), self._query_timeout)
         except FocusHubError as error:
             _log.warning("%s failed: %s", command, error.__cause__ or error)
 
@@ -156,14 +157,17 @@ class Database(Queries):
         self._reachable = True
         self._answered_at = 0.0
 
-    async def open(self, url: str, *, name: str = "focushub") -> None:
+    async def open(self, url: str, *, name: str = "focushub", driver: str | None = None) -> None:
         """Begin to connect. PostgreSQL being down is no failure: queries are 503 until it is there.
 
-        ``name`` shows in ``pg_stat_activity``. Raises ConfigurationError on an address that is none.
+        ``name`` shows in ``pg_stat_activity``; ``driver`` is used instead of the declared one. Raises
+        ConfigurationError on an address that is none, and for a driver that is not installed.
         """
         if urlsplit(url).scheme not in {"postgresql", "postgres"}:
             raise ConfigurationError("a database's address begins with postgresql://")
         await self.close()
+        self._driver = driver or self._driver
+        load(self._driver)
         self._url, self._name, self._reachable = url, name, True
         self._pool = Pool(self._connect, min_size=self._min_size, max_size=self._max_size)
         self._pool.start()
@@ -191,15 +195,15 @@ class Database(Queries):
 
     async def fetch(self, sql: str, *args: Any, timeout: float | None = None) -> list[Record]:
         async with _Lease(self) as session:
-            return await session.fetch(sql, args, timeout or self.query_timeout)
+            return await session.fetch(sql, args, _seconds(timeout or self.query_timeout))
 
     async def fetchrow(self, sql: str, *args: Any, timeout: float | None = None) -> Record | None:
         async with _Lease(self) as session:
-            return await session.fetchrow(sql, args, timeout or self.query_timeout)
+            return await session.fetchrow(sql, args, _seconds(timeout or self.query_timeout))
 
     async def execute(self, sql: str, *args: Any, timeout: float | None = None) -> str:
         async with _Lease(self) as session:
-            return await session.execute(sql, args, timeout or self.query_timeout)
+            return await session.execute(sql, args, _seconds(timeout or self.query_timeout))
 
     @asynccontextmanager
     async def transaction(self, *, isolation: Isolation | None = None) -> AsyncIterator[Connection]:
@@ -261,7 +265,9 @@ class _Lease:
     async def __aenter__(self) -> DriverConnection:
         session = self._pool.take()
         if session is None:
-            timeout = self._database.acquire_timeout if self._timeout is None else self._timeout
+            timeout = self._timeout
+            if timeout is None:
+                timeout = _seconds(self._database.acquire_timeout)
             session = await self._pool.acquire(timeout, first=self._first)
         self._session = session
         return session
@@ -272,3 +278,11 @@ class _Lease:
         if kind is None:
             self._database._note_answer()
         self._pool.release(self._session)
+
+
+def _seconds(limit: float) -> float:
+    """At most ``limit``, and no longer than the request has left."""
+    seconds = deadline.left(limit)
+    if seconds <= 0:
+        raise timed_out()
+    return seconds

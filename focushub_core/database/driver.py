@@ -9,6 +9,8 @@ from collections.abc import ItemsView, Iterator, KeysView, Sequence, ValuesView
 from importlib import import_module
 from typing import Any, Protocol, cast
 
+from focushub_core.errors import ConfigurationError
+
 
 class Record(Protocol):
     """A row: values by column name or by position; ``dict(row)`` and ``Struct(**row)`` work."""
@@ -57,6 +59,23 @@ class Driver(Protocol):
         """Open a session; ``name`` shows in ``pg_stat_activity``. Raises Unavailable within ``timeout`` seconds."""
 
 
+DRIVERS = ("asyncpg", "aiopg")
+"""The names of all there are; the first is the default."""
+
+
 def load(name: str = "asyncpg") -> Driver:
-    """Load a driver by its name; the import happens here and not before."""
-    return cast(Driver, import_module(f"focushub_core.database.{name}_driver"))
+    """Load a driver by its name; the import happens here and not before.
+
+    Raises ConfigurationError, saying what to install, where it is not there.
+    """
+    if name not in DRIVERS:
+        raise ConfigurationError(f"there is no driver {name!r}; there are {', '.join(DRIVERS)}")
+    try:
+        return cast(Driver, import_module(f"focushub_core.database.{name}_driver"))
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("focushub_core"):
+            raise
+        raise ConfigurationError(
+            f"the driver {name} is not installed; it is the extra [aiopg]: "
+            "pip install 'aiopg>=1.4,<2' 'psycopg2-binary>=2.9.9'"
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -11,6 +12,9 @@ from focushub_core.database import Database
 
 Opener = Callable[..., Awaitable[Database]]
 
+DRIVER = os.environ.get("DATABASE_DRIVER", "asyncpg")
+"""The driver that these tests are for; `tox -e aiopg` runs them for the other one."""
+
 
 @pytest_asyncio.fixture
 async def opened() -> AsyncIterator[Opener]:
@@ -18,7 +22,7 @@ async def opened() -> AsyncIterator[Opener]:
     made: list[Database] = []
 
     async def opener(url: str, **options: Any) -> Database:
-        made.append(Database(**options))
+        made.append(Database(**{"driver": DRIVER} | options))
         await made[-1].open(url)
         return made[-1]
 

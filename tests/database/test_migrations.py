@@ -8,14 +8,19 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from focushub_core.database import Database, discover, migrate, status
+from focushub_core.database import Database, discover, migrations
 from focushub_core.database.migrations import Applied, Migration, MigrationError, compare
 from focushub_core.errors import Unavailable
+
+DRIVER = os.environ.get("DATABASE_DRIVER", "asyncpg")
+migrate = partial(migrations.migrate, driver=DRIVER)
+status = partial(migrations.status, driver=DRIVER)
 
 FILES = {
     "0001_tasks.sql": "CREATE TABLE tasks (id int PRIMARY KEY);\nINSERT INTO tasks VALUES (1);",
