@@ -18,7 +18,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
@@ -140,10 +140,9 @@ class _Wire(asyncio.Protocol):
             self._unsent.clear()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass of asyncio's
         if self.dead:
-            transport.abort()
+            self._transport.abort()
         else:
             self._flush()
 

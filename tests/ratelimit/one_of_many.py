@@ -11,6 +11,8 @@ import asyncio
 import sys
 import time
 
+import uvloop
+
 from focushub_core.ratelimit import Leases, Limiter, Policy, RedisStore
 
 
@@ -36,4 +38,4 @@ async def main() -> None:
     await limiter.close()
 
 
-asyncio.run(main())
+uvloop.run(main())

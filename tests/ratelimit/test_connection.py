@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+import uvloop
 
 from focushub_core.errors import ConfigurationError
 from focushub_core.ratelimit.connection import Address, Connection, Refused
@@ -44,6 +45,16 @@ async def test_everybody_gets_the_answer_to_their_own_question(valkey_url: str) 
     connection.drop("done")
 
     assert [int(answer) for answer in answers] == list(range(1000))
+
+
+def test_it_speaks_on_uvloop_as_on_asyncio(valkey_url: str) -> None:
+    async def ask() -> Any:
+        connection = Connection(valkey_url, deadline_s=5)
+        answer = await connection.call("ECHO", "here")
+        connection.drop("done")
+        return answer
+
+    assert uvloop.run(ask()) == b"here"
 
 
 async def test_who_gives_up_waiting_does_not_shift_the_answers(valkey_url: str) -> None:
