@@ -49,6 +49,21 @@ class FocusHubError(Exception):
         self.extensions = extensions
 
 
+def problem(error: FocusHubError, request_id: str | None) -> dict[str, Any]:
+    """The problem document of ``error`` (RFC 9457, 3.1), which met the request with this id."""
+    document: dict[str, Any] = {
+        "type": f"urn:focushub:problem:{error.code.replace('_', '-')}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail or error.title,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if error.errors:
+        document["errors"] = [wrong._asdict() for wrong in error.errors]
+    return document | error.extensions
+
+
 class ConfigurationError(FocusHubError):
     """The process cannot start as it is set up; the message says what to do."""
 
@@ -68,6 +83,14 @@ class RequestError(FocusHubError):
 
 class BadRequest(RequestError):
     """The request is malformed: not JSON, nested too deep, an unreadable parameter (400)."""
+
+
+class RequestTimeout(RequestError):
+    """The request did not come in time (408)."""
+
+    status = 408
+    code = "request_timeout"
+    title = "Request Timeout"
 
 
 class Unauthorized(RequestError):

@@ -3,8 +3,7 @@
 Rules that hold here:
 
 * One that is not up, or that just failed, is asked more often: it is out of the way, and back, the sooner.
-* A check is a request as a client would make it, on a connection of its own: one that was kept alive proves nothing
-  about who wants to connect now.
+* How to ask is given: `focushub_core.proxy.probe` does it over HTTP, a test as it likes.
 * 2xx passes, 503 asks for no more requests, everything else, and silence, has failed.
 """
 
@@ -14,15 +13,16 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
-
-import aiohttp
+from collections.abc import Awaitable, Callable
 
 from focushub_core.balancer.health import CheckResult
 from focushub_core.balancer.upstreams import Pool, Upstream
 
 HURRY = 4
 """How many times as often an upstream is asked that is not surely up."""
+
+Ask = Callable[[str], Awaitable[int]]
+"""The status with which an origin answers a check. Raises `OSError`, `TimeoutError` too, if it does not."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,26 +33,21 @@ class Checker:
     def __init__(
         self,
         pool: Pool,
+        ask: Ask,
         *,
-        path: str = "/readyz",
         interval_s: float = 2.0,
-        timeout_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = pool
-        self._path = path
+        self._ask_origin = ask
         self._interval_s = interval_s
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
-        self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
-        """Begin; the first results are there one ``timeout_s`` later at the latest."""
-        connector = aiohttp.TCPConnector(force_close=True)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+        """Begin; the first results are there as soon as the upstreams answer."""
         self._tasks = [
-            asyncio.create_task(self._watch(self._session, upstream), name=f"check {upstream.url}")
+            asyncio.create_task(self._watch(upstream), name=f"check {upstream.url}")
             for upstream in self._pool.upstreams
         ]
 
@@ -61,13 +56,11 @@ class Checker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
 
-    async def _watch(self, session: aiohttp.ClientSession, upstream: Upstream) -> None:
+    async def _watch(self, upstream: Upstream) -> None:
         while True:
             before = upstream.health.state(self._clock())
-            result = await self._ask(session, upstream)
+            result = await self._ask(upstream)
             now = self._clock()
             upstream.health.checked(result, now)
             if (state := upstream.health.state(now)) is not before:
@@ -76,11 +69,11 @@ class Checker:
             # a tenth shorter or longer: many balancers do not ask in step
             await asyncio.sleep(wait_s * random.uniform(0.9, 1.1))  # noqa: S311 (no secret)
 
-    async def _ask(self, session: aiohttp.ClientSession, upstream: Upstream) -> CheckResult:
+    async def _ask(self, upstream: Upstream) -> CheckResult:
         try:
-            async with session.get(upstream.url + self._path, allow_redirects=False) as response:
-                if response.status == 503:
-                    return CheckResult.NOT_READY
-                return CheckResult.PASSED if response.ok and response.status < 300 else CheckResult.FAILED
-        except (aiohttp.ClientError, OSError, TimeoutError):
+            status = await self._ask_origin(upstream.url)
+        except OSError:
             return CheckResult.FAILED
+        if status == 503:
+            return CheckResult.NOT_READY
+        return CheckResult.PASSED if 200 <= status < 300 else CheckResult.FAILED

@@ -43,17 +43,7 @@ _BY_STATUS: dict[int, type[FocusHubError]] = {
 
 def document(error: FocusHubError) -> dict[str, Any]:
     """The problem document of ``error`` (RFC 9457, 3.1), with the id of the request that is being served."""
-    problem: dict[str, Any] = {
-        "type": f"urn:focushub:problem:{error.code.replace('_', '-')}",
-        "title": error.title,
-        "status": error.status,
-        "detail": error.detail or error.title,
-        "code": error.code,
-        "request_id": request_id.get(),
-    }
-    if error.errors:
-        problem["errors"] = [wrong._asdict() for wrong in error.errors]
-    return problem | error.extensions
+    return errors.problem(error, request_id.get())
 
 
 def response(error: FocusHubError) -> web.Response:

@@ -4,27 +4,26 @@ Rules that hold here:
 
 * It routes by an allow-list of prefixes. Everything else, ``/internal`` above all, is a 404 problem here.
 * Its health is that of its gateways: 503 when a check has proved none of them.
-* It knows nothing of users, limits or databases, and imports nothing for them.
+* It knows nothing of users, limits or databases, and imports nothing for them, nor a web framework.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
-from aiohttp import web
 
 from focushub_core.balancer import POLICIES, HealthSettings, Pool
 from focushub_core.balancer.checker import Checker
-from focushub_core.errors import BadRequest, ConfigurationError, MethodNotAllowed, Unavailable
+from focushub_core.errors import ConfigurationError, NotFound, Unavailable
 from focushub_core.health import Check
-from focushub_core.part import Part
-from focushub_core.proxy.forward import Forwarder, Timeouts
-from focushub_core.proxy.hop import hop_of
-from focushub_core.proxy.targets import path_of
-from focushub_core.ratelimit.address import parse_networks
+from focushub_core.proxy.engine import Route, Timeouts
+from focushub_core.proxy.engine.links import address
+from focushub_core.proxy.part import ProxyPart
+from focushub_core.proxy.probe import over_http
 from focushub_core.settings import Settings
 from focushub_core.stack import Stack
 
@@ -49,63 +48,75 @@ class LoadBalancerSettings(Settings, frozen=True, kw_only=True):
     answer_timeout_s: Seconds = 30.0
 
 
-class LoadBalancer(Part):
+class LoadBalancer(ProxyPart):
     """Forwards to the gateways, in turns, those of its paths that are theirs."""
 
     name = "load-balancer"
     settings_type: ClassVar[type[Settings]] = LoadBalancerSettings
     settings: LoadBalancerSettings
-    default_port = 8080
     prefixes: ClassVar[tuple[str, ...]] = PREFIXES
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
         super().__init__(settings, stack=stack)
         own = self.settings
-        self.pool = Pool.of(
-            "gateways",
-            own.gateway_urls or _gateways_of(stack),
-            HealthSettings(),
-            POLICIES[own.balancer_policy](),
-        )
-        self._trusted = parse_networks(own.trusted_proxies)
-        self._forwarder = Forwarder(
-            timeouts=Timeouts(connect_s=own.connect_timeout_s, answer_s=own.answer_timeout_s)
-        )
-        self._checker = Checker(
-            self.pool, path=own.check_path, interval_s=own.check_interval_s, timeout_s=own.check_timeout_s
-        )
+        urls = own.gateway_urls or _gateways_of(stack)
+        for url in urls:
+            address(url)
+        self.pool = Pool.of("gateways", urls, HealthSettings(), POLICIES[own.balancer_policy]())
+        self.pools.append(self.pool)
+        self._routes = [
+            (prefix.encode(), Route(prefix, self.pool), Route(prefix + "/{tail}", self.pool))
+            for prefix in self.prefixes
+        ]
+        self._trusts = _truster(own.trusted_proxies)
         self.checks.append(Check("gateways", self._probe, words=("available", "unavailable")))
 
     def port_in(self, stack: Stack) -> int | None:
         return stack.load_balancer.port
 
+    def timeouts(self) -> Timeouts:
+        return Timeouts(connect_s=self.settings.connect_timeout_s, answer_s=self.settings.answer_timeout_s)
+
+    def trusts(self, peer: str) -> bool:
+        return self._trusts(peer)
+
     async def open(self, resources: AsyncExitStack) -> None:
-        await super().open(resources)
-        await self._forwarder.start()
-        resources.push_async_callback(self._forwarder.close)
-        await self._checker.start()
-        resources.push_async_callback(self._checker.close)
+        own = self.settings
+        checker = Checker(
+            self.pool, over_http(own.check_path, own.check_timeout_s), interval_s=own.check_interval_s
+        )
+        await checker.start()
+        resources.push_async_callback(checker.close)
 
-    def add_routes(self, app: web.Application) -> None:
-        super().add_routes(app)
-        for prefix in self.prefixes:
-            app.router.add_route("*", prefix, self.forward)
-            app.router.add_route("*", prefix + "/{tail:.*}", self.forward)
-
-    async def forward(self, request: web.Request) -> web.StreamResponse:
-        """One gateway's answer to ``request``."""
-        if path_of(request.raw_path) is None:
-            raise BadRequest("the path can be read in more than one way", code="ambiguous_path")
-        if request.method in ("CONNECT", "TRACE"):
-            raise MethodNotAllowed()
-        hop = hop_of(request, self.settings.instance or self.name, self._trusted)
-        return await self._forwarder.forward(request, self.pool, hop)
+    def forwarded(self, path: bytes) -> Route:
+        for prefix, itself, below in self._routes:
+            if path.startswith(prefix):
+                if len(path) == len(prefix):
+                    return itself
+                if path[len(prefix)] == 47:  # "/": a route is a prefix of whole segments
+                    return below
+        raise NotFound()
 
     async def _probe(self) -> None:
         now = time.monotonic()
         if not self.pool.up(now):
             states = ", ".join(f"{u.url} {u.health.state(now).value}" for u in self.pool.upstreams)
             raise Unavailable(f"no gateway is usable: {states}")
+
+
+def _truster(networks: str) -> Callable[[str], bool]:
+    """Whether an address lies in one of ``networks``; without any, nothing is loaded for it."""
+    if not networks.strip():
+        return lambda _: False
+    from focushub_core.ratelimit.address import is_trusted, parse_address, parse_networks
+
+    trusted = parse_networks(networks)
+
+    def trusts(peer: str) -> bool:
+        address = parse_address(peer)
+        return address is not None and is_trusted(address, trusted)
+
+    return trusts
 
 
 def _gateways_of(stack: Stack | None) -> list[str]:

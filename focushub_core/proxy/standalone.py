@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Literal
 
-from aiohttp import web
-
 from focushub_core.errors import ConfigurationError
+from focushub_core.proxy.engine import Route
 from focushub_core.proxy.loadbalancer import LoadBalancer, LoadBalancerSettings
-from focushub_core.runtime import serve
+from focushub_core.runtime import process, workers
+from focushub_core.settings import Settings
+from focushub_core.stack import Stack
 from focushub_core.telemetry import logs
+
+_log = logging.getLogger(__name__)
 
 
 class StandaloneBalancer(LoadBalancer):
@@ -18,9 +22,12 @@ class StandaloneBalancer(LoadBalancer):
 
     prefixes = ()
 
-    def add_routes(self, app: web.Application) -> None:
-        super().add_routes(app)
-        app.router.add_route("*", "/{path:.*}", self.forward)
+    def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
+        super().__init__(settings, stack=stack)
+        self._every_path = Route("/{path}", self.pool)
+
+    def forwarded(self, path: bytes) -> Route:
+        return self._every_path
 
 
 def balance(
@@ -28,8 +35,14 @@ def balance(
     upstreams: Sequence[str],
     policy: Literal["round-robin", "least-requests"],
     health_path: str,
+    *,
+    count: int = 1,
+    log_format: Literal["text", "json"] = "text",
 ) -> int:
-    """Balances over ``upstreams`` (each ``host:port``) at ``listen`` until a signal; the exit status."""
+    """Balances over ``upstreams`` (each ``host:port``) at ``listen`` until a signal; the exit status.
+
+    ``count`` processes share the port; where they cannot, one does it.
+    """
     host, port = address(listen)
     settings = LoadBalancerSettings(
         host=host.strip("[]"),
@@ -38,8 +51,19 @@ def balance(
         balancer_policy=policy,
         check_path=health_path,
     )
-    logs.configure(StandaloneBalancer.name, as_json=False)
-    return serve.run(StandaloneBalancer(settings))
+    logs.configure(StandaloneBalancer.name, as_json=log_format == "json")
+    if count == 1 or not workers.can_share():
+        if count > 1:
+            _log.warning("several processes cannot share a port here: one worker")
+        return process.run(StandaloneBalancer(settings))
+
+    def worker(number: int, guard: int) -> int:
+        logs.configure(f"{StandaloneBalancer.name}-{number}", as_json=log_format == "json")
+        balancer = StandaloneBalancer(settings)
+        balancer.share_port = True
+        return process.run(balancer, guard=guard)
+
+    return workers.run(count, settings.host, port, worker)
 
 
 def address(text: str) -> tuple[str, int]:

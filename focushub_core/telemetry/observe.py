@@ -9,14 +9,11 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from focushub_core.telemetry.access import CLIENT_GONE, QUIET
 from focushub_core.telemetry.context import HEADER, request_id, take_up
 from focushub_core.telemetry.metrics import HttpMetrics
 
-QUIET = frozenset({"/health", "/livez", "/readyz", "/metrics"})
-"""Asked every second by machines: logged only when they fail."""
-
-CLIENT_GONE = 499
-"""What the log and the metrics say when the client went away before the answer (nginx' number)."""
+__all__ = ["CLIENT_GONE", "QUIET", "ROUTE", "add_request_id", "middleware", "route_of"]
 
 ROUTE: web.RequestKey[str] = web.RequestKey("route", str)
 """What a part that forwards says the route is, where its own template says nothing (``/{path}``)."""

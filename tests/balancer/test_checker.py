@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from focushub_core.balancer import Pool, State
 from focushub_core.balancer.checker import Checker
+from focushub_core.proxy.probe import over_http
 
 
 class Replica:
@@ -47,7 +48,7 @@ async def server(replica: Replica) -> AsyncIterator[TestServer]:
 @pytest_asyncio.fixture
 async def pool(server: TestServer) -> AsyncIterator[Pool]:
     made = Pool.of("replicas", [str(server.make_url("/"))])
-    checker = Checker(made, interval_s=0.04, timeout_s=0.1)
+    checker = Checker(made, over_http("/readyz", 0.1), interval_s=0.04)
     await checker.start()
     yield made
     await checker.close()

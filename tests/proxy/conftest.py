@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
+import uvloop
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
 
 from focushub_core.balancer import Pool
 from focushub_core.http import problems
+from focushub_core.proxy import engine
 from focushub_core.proxy.forward import Forwarder, Timeouts
 from focushub_core.proxy.headers import Hop
 
@@ -48,10 +50,11 @@ class Front:
 
 
 class Bench:
-    """Starts upstreams and fronts, and closes them after the test."""
+    """Starts upstreams and fronts, and closes them after the test. ``kind`` says on what a front runs."""
 
-    def __init__(self, running: AsyncExitStack) -> None:
+    def __init__(self, running: AsyncExitStack, kind: str) -> None:
         self._running = running
+        self.kind = kind
 
     async def app(self, handler: Handler) -> str:
         """An aiohttp server with one handler; its origin."""
@@ -76,6 +79,8 @@ class Bench:
 
     async def front(self, *upstreams: str, timeouts: Timeouts | None = None) -> Front:
         """A proxy for these origins."""
+        if self.kind == "engine":
+            return await self._engine(upstreams, timeouts or Timeouts())
         forwarder = Forwarder(timeouts=timeouts)
         pool = Pool.of("test", upstreams)
 
@@ -92,6 +97,26 @@ class Bench:
         host, _, port = url.removeprefix("http://").partition(":")
         return Front(url, host, int(port), pool, client)
 
+    async def _engine(self, upstreams: tuple[str, ...], timeouts: Timeouts) -> Front:
+        own = engine.Timeouts(
+            connect_s=timeouts.connect_s, answer_s=timeouts.answer_s, idle_s=timeouts.idle_s
+        )
+        return (await self.engine(*upstreams, timeouts=own))[0]
+
+    async def engine(
+        self, *upstreams: str, timeouts: engine.Timeouts | None = None
+    ) -> tuple[Front, engine.Engine]:
+        """A proxy on the engine, and the engine."""
+        pool = Pool.of("test", upstreams)
+        route = engine.Route("/{path}", pool)
+        made = engine.Engine("test", lambda _: route, timeouts=timeouts)
+        await made.start()
+        self._running.push_async_callback(made.stop, 0.0)
+        host, port = await made.listen("127.0.0.1", 0)
+        url = f"http://{host}:{port}"
+        client = await self._running.enter_async_context(ClientSession(url, auto_decompress=False))
+        return Front(url, host, port, pool, client), made
+
     async def _serve(self, app: web.Application) -> str:
         server = TestServer(app, access_log=None)
         await server.start_server()
@@ -99,10 +124,22 @@ class Bench:
         return str(server.make_url("/")).rstrip("/")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that the engine is made for."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+def kind() -> str:
+    """On what fronts run; a module that is about both says so."""
+    return "engine"
+
+
 @pytest_asyncio.fixture
-async def bench() -> AsyncIterator[Bench]:
+async def bench(kind: str) -> AsyncIterator[Bench]:
     async with AsyncExitStack() as running:
-        yield Bench(running)
+        yield Bench(running, kind)
 
 
 @pytest.fixture

@@ -14,6 +14,12 @@ from focushub_core.proxy.forward import Timeouts
 from .conftest import Bench, Script, until
 
 
+@pytest.fixture(params=["engine", "aiohttp"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """The balancer's way, and the gateway's."""
+    return str(request.param)
+
+
 async def head(reader: asyncio.StreamReader) -> str:
     """The method of the request that comes in."""
     return (await reader.readuntil(b"\r\n\r\n")).split(b" ")[0].decode()

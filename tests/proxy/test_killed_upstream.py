@@ -7,9 +7,17 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from aiohttp import ClientError
 
 from .conftest import Bench, Front, until
+
+
+@pytest.fixture(params=["engine", "aiohttp"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """The balancer's way, and the gateway's."""
+    return str(request.param)
+
 
 SERVER = """
 import sys, asyncio

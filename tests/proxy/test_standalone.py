@@ -1,8 +1,8 @@
 """`focushub balance`: every path goes to the upstreams."""
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
 
 from focushub_core import ConfigurationError
 from focushub_core.proxy.loadbalancer import LoadBalancerSettings
@@ -19,11 +19,13 @@ async def test_every_path_is_forwarded(path):
     app.router.add_route("*", "/{path:.*}", echo)
     async with TestServer(app) as upstream:
         settings = LoadBalancerSettings(
-            gateway_urls=(str(upstream.make_url("")),), balancer_policy="least-requests"
+            port=0, gateway_urls=(str(upstream.make_url("")),), balancer_policy="least-requests"
         )
-        balancer = TestServer(StandaloneBalancer(settings).application())
-        async with TestClient(balancer) as client, client.post(path) as response:
+        balancer = StandaloneBalancer(settings)
+        await balancer.listen()
+        async with ClientSession(balancer.url) as client, client.post(path) as response:
             assert await response.text() == f"POST {path}"
+        await balancer.stop(0)
 
 
 @pytest.mark.parametrize(

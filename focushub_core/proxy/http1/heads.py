@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from focushub_core.proxy.http1 import grammar
 from focushub_core.proxy.http1.errors import (
@@ -27,6 +28,7 @@ Field = tuple[bytes, bytes]
 
 _EXACT = frozenset({b"content-length", b"transfer-encoding"})
 _NEVER = frozenset({b"CONNECT", b"TRACE"})
+_VERSIONS = frozenset({b"1.1", b"1.0"})
 _CLOSE = frozenset({b"close"})
 _KEEP = frozenset({b"keep-alive"})
 _CODINGS = frozenset({b"gzip", b"x-gzip", b"compress", b"x-compress", b"deflate"})
@@ -46,11 +48,15 @@ class Limits:
 
 @dataclass(slots=True, eq=False)
 class Fields:
-    """Fields in order, twice: ``all`` of them; then ``plain`` ones, and ``known`` ones as (what is meant, value)."""
+    """Fields in order, twice: ``all`` of them; then ``plain`` ones, and ``known`` ones as (what is meant, value).
+
+    ``block`` is for who writes the plain ones, and remembers their lines.
+    """
 
     all: list[Field]
     plain: list[Field]
     known: list[Field]
+    block: bytes | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -61,7 +67,7 @@ class RequestHead:
     target: bytes
     minor: int
     fields: Fields
-    host: bytes
+    host: bytes = b""
     framing: int | None = None
     expects: bool = False
     upgrade: bytes | None = None
@@ -78,20 +84,41 @@ class RequestHead:
 
 @dataclass(slots=True, eq=False)
 class ResponseHead:
-    """An answer's head. ``length`` is its ``Content-Length``, also where no body follows (to HEAD)."""
+    """An answer's head. ``length`` is its ``Content-Length``, also where no body follows (to HEAD).
+
+    ``said`` is the framing that its fields tell of, ``framing`` the one that counts.
+    """
 
     status: int
     reason: bytes
     minor: int
     fields: Fields
-    framing: int | None = None
+    said: int | None = None
     length: int | None = None
     options: frozenset[bytes] = _NONE
+    framing: int | None = None
 
     @property
     def keeps(self) -> bool:
         """Whether the upstream's connection outlives this answer."""
         return self.minor == 1 and b"close" not in self.options and self.framing != UNTIL_CLOSE
+
+
+H = TypeVar("H", RequestHead, ResponseHead)
+
+
+class Memory(Generic[H]):
+    """The last head that a connection brought, and the field lines that it was read from.
+
+    Who sends many messages on one connection mostly sends the same fields again, to the byte; what the same bytes mean
+    does not have to be found out again. Nothing else is assumed: one byte differs, and all is read.
+    """
+
+    __slots__ = ("block", "head")
+
+    def __init__(self) -> None:
+        self.head: H | None = None
+        self.block = b""
 
 
 def read_fields(data: bytes, start: int, end: int, names: Names, limits: Limits) -> Fields:
@@ -122,13 +149,41 @@ def _stripped(name: bytes, value: bytes, names: Names) -> Field:
     return name, short
 
 
-def read_request(data: bytes, end: int, names: Names, limits: Limits) -> RequestHead:
+def read_request(
+    data: bytes, end: int, names: Names, limits: Limits, memory: Memory[RequestHead]
+) -> RequestHead:
     """The head that ends at ``end``, behind its empty line."""
     line = request_line(data, limits)
-    fields = read_fields(data, line.end(), end - 2, names, limits)
-    head = RequestHead(line[1], line[2], 1 if line[3] == b"1.1" else 0, fields, b"")
+    method, target, version = line.groups()
+    start = line.end()
+    known = memory.head
+    if known is not None and version == b"1.1" and data[start:end] == memory.block:
+        head = RequestHead(
+            method,
+            target,
+            1,
+            known.fields,
+            known.host,
+            known.framing,
+            known.expects,
+            known.upgrade,
+            known.options,
+        )
+    else:
+        head = RequestHead(
+            method, target, 1 if version == b"1.1" else 0, read_fields(data, start, end - 2, names, limits)
+        )
+        _look_into(head)
+        if head.minor:
+            memory.head, memory.block = head, data[start:end]
+    if target[0] != 47:  # not "/"
+        head.target = _origin_form(target, head.host)
+    return head
+
+
+def _look_into(head: RequestHead) -> None:
     host: bytes | None = None
-    for name, value in fields.known:
+    for name, value in head.fields.known:
         if name == b"host":
             # RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
             # message that lacks a Host header field and to any request message that contains more than one Host
@@ -149,33 +204,45 @@ def read_request(data: bytes, end: int, names: Names, limits: Limits) -> Request
     if host is None:
         raise ProtocolError("Host is missing")
     head.host = host
-    if not head.target.startswith(b"/"):
-        head.target = _origin_form(head.target, host)
-    return head
 
 
-def read_response(data: bytes, end: int, names: Names, limits: Limits, *, bodiless: bool) -> ResponseHead:
+def read_response(  # noqa: PLR0917
+    data: bytes, end: int, names: Names, limits: Limits, memory: Memory[ResponseHead], bodiless: bool
+) -> ResponseHead:
     """The head that ends at ``end``; ``bodiless`` where it answers HEAD."""
     line = grammar.STATUS_LINE.match(data)
     if line is None:
         raise ProtocolError("the status line is not well-formed")
-    fields = read_fields(data, line.end(), end - 2, names, limits)
-    head = ResponseHead(int(line[2]), line[3] or b"", 1 if line[1] == b"1" else 0, fields)
-    framing: int | None = None
-    for name, value in fields.known:
-        if name == b"content-length":
-            framing = head.length = _length(value, framing)
-        elif name == b"transfer-encoding":
-            framing = _coding(value, framing, head.minor)
-        elif name == b"connection":
-            head.options = _options(value, head.options)
+    minor, status, reason = line.groups()
+    start = line.end()
+    known = memory.head
+    if known is not None and minor == b"1" and data[start:end] == memory.block:
+        head = ResponseHead(
+            int(status), reason or b"", 1, known.fields, known.said, known.length, known.options
+        )
+    else:
+        fields = read_fields(data, start, end - 2, names, limits)
+        head = ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0, fields)
+        _look_into_answer(head)
+        if head.minor:
+            memory.head, memory.block = head, data[start:end]
     # RFC 9112 section 6.3: "Any response to a HEAD request and any response with a 1xx (Informational), 204 (No
     # Content), or 304 (Not Modified) status code is always terminated by the first empty line after the
     # header fields"; else, with neither field, "the message body length is determined by the number of octets
     # received prior to the server closing the connection".
     if not (bodiless or head.status < 200 or head.status in (204, 304)):
-        head.framing = UNTIL_CLOSE if framing is None else framing
+        head.framing = UNTIL_CLOSE if head.said is None else head.said
     return head
+
+
+def _look_into_answer(head: ResponseHead) -> None:
+    for name, value in head.fields.known:
+        if name == b"content-length":
+            head.said = head.length = _length(value, head.said)
+        elif name == b"transfer-encoding":
+            head.said = _coding(value, head.said, head.minor)
+        elif name == b"connection":
+            head.options = _options(value, head.options)
 
 
 def request_line(data: bytes, limits: Limits) -> re.Match[bytes]:
@@ -183,12 +250,13 @@ def request_line(data: bytes, limits: Limits) -> re.Match[bytes]:
     line = grammar.REQUEST_LINE.match(data)
     if line is None:
         raise ProtocolError("the request line is not well-formed")
-    if line[3] != b"1.1" and line[3] != b"1.0":
+    method, target, version = line.groups()
+    if version not in _VERSIONS:
         raise VersionNotSupported("this speaks HTTP/1.1")
-    if len(line[2]) > limits.target:
+    if len(target) > limits.target:
         raise TargetTooLong(f"the target is longer than {limits.target} bytes")
-    if line[1] in _NEVER:
-        raise NotSupported(f"{line[1].decode()} is not passed on")
+    if method in _NEVER:
+        raise NotSupported(f"{method.decode()} is not passed on")
     return line
 
 

@@ -21,6 +21,7 @@ from focushub_core.proxy.http1.heads import (
     UNTIL_CLOSE,
     Field,
     Limits,
+    Memory,
     RequestHead,
     ResponseHead,
     read_fields,
@@ -210,7 +211,32 @@ class _Reader:
 class RequestReader(_Reader):
     """Reads a client's requests, one after another."""
 
-    __slots__ = ()
+    __slots__ = ("_memory",)
+
+    def __init__(self, names: Names = _ANY, limits: Limits = Limits()) -> None:  # noqa: B008 (frozen)
+        super().__init__(names, limits)
+        self._memory: Memory[RequestHead] = Memory()
+
+    def start(self, data: bytes) -> RequestHead | None:
+        """The short way: what `receive` and `next` would give if ``data`` begins a request and holds its head.
+
+        The `End` of a request without a body is not given any more. None: nothing was done.
+        """
+        if self._buffer or self._step is not RequestReader._head:
+            return None
+        end = data.find(b"\r\n\r\n") + 4
+        if end == 3 or end > self._limits.head:
+            return None
+        head = read_request(data, end, self._names, self._limits, self._memory)
+        if end != len(data):
+            self._buffer = data[end:]
+        if head.framing:
+            self._body(head.framing)
+        return head
+
+    def forget(self) -> None:
+        """Hold nothing that is not needed: the next message is far."""
+        self._memory = Memory()
 
     def eof(self) -> None:
         """The client sends no more; `Truncated` if that was in the middle of a request."""
@@ -221,7 +247,7 @@ class RequestReader(_Reader):
         end = self._end_of_head()
         if not end:
             return None
-        head = read_request(self._buffer, end, self._names, self._limits)
+        head = read_request(self._buffer, end, self._names, self._limits, self._memory)
         self._buffer = self._buffer[end:]
         self._body(head.framing)
         return head
@@ -241,11 +267,27 @@ class RequestReader(_Reader):
 class ResponseReader(_Reader):
     """Reads an upstream's answers. Before each, `expect` says to what."""
 
-    __slots__ = ("_bodiless",)
+    __slots__ = ("_bodiless", "_memory")
 
     def __init__(self, names: Names = _ANY, limits: Limits = Limits()) -> None:  # noqa: B008 (frozen)
         super().__init__(names, limits)
         self._bodiless = False
+        self._memory: Memory[ResponseHead] = Memory()
+
+    def whole(self, data: bytes) -> tuple[ResponseHead, bytes] | None:
+        """The short way: head and body, if ``data`` is one answer of known length and nothing more.
+
+        None: nothing was done.
+        """
+        if self._buffer or self._step is not ResponseReader._head:
+            return None
+        end = data.find(b"\r\n\r\n") + 4
+        if end == 3 or end > self._limits.head:
+            return None
+        head = read_response(data, end, self._names, self._limits, self._memory, self._bodiless)
+        if head.status < 200 or len(data) - end != (head.framing or 0):
+            return None
+        return head, data[end:]
 
     def expect(self, method: bytes) -> None:
         """The next answer is to a request with this method."""
@@ -262,7 +304,7 @@ class ResponseReader(_Reader):
         end = self._end_of_head()
         if not end:
             return None
-        head = read_response(self._buffer, end, self._names, self._limits, bodiless=self._bodiless)
+        head = read_response(self._buffer, end, self._names, self._limits, self._memory, self._bodiless)
         self._buffer = self._buffer[end:]
         if head.status >= 200:  # else interim: the real one follows (RFC 9110 section 15.2)
             self._body(head.framing)

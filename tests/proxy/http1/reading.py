@@ -87,7 +87,7 @@ class _Collector:
         if message.start[0]:
             message.trailers.append((name.lower(), value.rstrip(b" \t")))
         else:
-            message.fields.append((name.lower(), value.rstrip(b" \t")))
+            message.fields += lowered([(name, value.rstrip(b" \t"))])
 
     def on_headers_complete(self) -> None:
         assert self.parser is not None
@@ -114,5 +114,8 @@ def by_httptools(data: bytes) -> tuple[list[Message], bool]:
 
 
 def lowered(fields: object) -> Fields:
-    """Names in lower case, values without the white space around them."""
-    return [(bytes(name).lower(), bytes(value)) for name, value in fields]  # type: ignore[attr-defined]
+    """Names, and the one value that h11 does so, in lower case."""
+    return [
+        (name.lower(), bytes(value).lower() if name.lower() == b"transfer-encoding" else bytes(value))
+        for name, value in ((bytes(name), value) for name, value in fields)  # type: ignore[attr-defined]
+    ]

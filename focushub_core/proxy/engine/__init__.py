@@ -1,0 +1,9 @@
+"""The proxy's engine: asyncio protocols on both sides of one exchange after another."""
+
+from __future__ import annotations
+
+from focushub_core.proxy.engine.answers import Answer
+from focushub_core.proxy.engine.engine import Engine, Route
+from focushub_core.proxy.engine.limits import KEPT, Timeouts
+
+__all__ = ["KEPT", "Answer", "Engine", "Route", "Timeouts"]

@@ -1,0 +1,190 @@
+"""The engine: listens, and holds what all connections of a part share.
+
+Rules that hold here:
+
+* It knows no routes: ``route`` says for each request what its label is, and whether a pool or a handler answers it.
+* `Engine.stop` closes the port at once, lets what runs finish, and leaves nothing open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from focushub_core.balancer import Pool, RetryBudget, Upstream
+from focushub_core.proxy.engine.answers import Handler
+from focushub_core.proxy.engine.client import ClientConnection
+from focushub_core.proxy.engine.exchange import Exchange
+from focushub_core.proxy.engine.limits import Timeouts
+from focushub_core.proxy.engine.links import Links, authority
+from focushub_core.proxy.engine.wheel import Wheel
+from focushub_core.proxy.http1 import RequestHead
+from focushub_core.proxy.rewrite import Side, request_names, response_names
+from focushub_core.telemetry.access import QUIET, AccessLog
+from focushub_core.telemetry.counters import RequestCounters
+
+BACKLOG = 4096
+"""Connections that the kernel holds until they are accepted."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Who answers: a pool's upstream, or a handler of our own. ``label`` names it in logs and metrics."""
+
+    label: str
+    pool: Pool | None = None
+    handler: Handler | None = None
+
+
+class Engine:
+    """Serves clients from upstreams. `start` it in a running loop, then `listen`; `stop` it there.
+
+    ``name`` is ours in ``Via`` and in log lines; a peer whose address it ``trusts`` is believed about who sent a
+    request. ``route`` may raise `FocusHubError`. While ``draining`` says so, connections close after their answer.
+    """
+
+    links: Links
+    wheel: Wheel
+    access: AccessLog
+
+    def __init__(
+        self,
+        name: str,
+        route: Callable[[RequestHead], Route],
+        *,
+        draining: Callable[[], bool] = lambda: False,
+        timeouts: Timeouts | None = None,
+        trusts: Callable[[str], bool] = lambda _: False,
+        counters: RequestCounters | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name.encode()
+        self.route = route
+        self.timeouts = timeouts or Timeouts()
+        self.clock = clock
+        self.counters = counters or RequestCounters()
+        self.budget = RetryBudget()
+        self.request_names = request_names()
+        self.response_names = response_names()
+        self._draining = draining
+        self.stopping = False
+        self._trusts = trusts
+        self._clients: set[ClientConnection] = set()
+        self._empty = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._servers: list[asyncio.Server] = []
+        self._authorities: dict[str, bytes] = {}
+
+    async def start(self) -> None:
+        """Get ready."""
+        loop = asyncio.get_running_loop()
+        self.wheel = Wheel(loop, self.clock)
+        self.links = Links(loop, self.response_names, self.clock, self.timeouts.kept_s)
+        self.wheel.watch(self.links)
+        self.access = AccessLog(self.name.decode())
+
+    async def listen(self, host: str, port: int, *, share: bool = False) -> tuple[str, int]:
+        """Take connections at ``host:port`` (0: any port); the address. ``share`` the port with other workers.
+
+        Raises `OSError` where the port cannot be taken.
+        """
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: ClientConnection(self), host, port, backlog=BACKLOG, reuse_port=share or None
+        )
+        self._servers.append(server)
+        address: tuple[str, int] = server.sockets[0].getsockname()[:2]
+        return address
+
+    async def stop(self, finish_s: float) -> None:
+        """Take no more, let what runs finish for ``finish_s`` seconds, and close everything."""
+        self.stopping = True
+        for server in self._servers:
+            server.close()
+        for client in list(self._clients):
+            client.stop()
+        if self._clients:
+            self._empty.clear()
+            try:
+                async with asyncio.timeout(finish_s):
+                    await self._empty.wait()
+            except TimeoutError:
+                _log.warning("%d connections are cut off", len(self._clients))
+        for client in list(self._clients):
+            client.transport.abort()
+        self.links.close()
+        self.wheel.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # transports that were aborted close in the next turn of the loop
+        self.access.flush()
+
+    @property
+    def draining(self) -> bool:
+        """Whether answers should ask clients to go elsewhere."""
+        return self.stopping or self._draining()
+
+    # What connections ask for -------------------------------------------------------------------------------
+
+    def joined(self, client: ClientConnection) -> None:
+        """A connection is there."""
+        self._clients.add(client)
+        self.wheel.watch(client)
+
+    def left(self, client: ClientConnection) -> None:
+        """It is gone."""
+        self._clients.discard(client)
+        if not self._clients:
+            self._empty.set()
+
+    def has(self, client: ClientConnection) -> bool:
+        """Whether it is still there."""
+        return client in self._clients
+
+    def side(self, peername: Sequence[object] | None) -> Side:
+        """What is known of a connection whose other end is ``peername``."""
+        peer = str(peername[0]) if peername else "unknown"
+        return Side(self.name, peer.encode(), self._trusts(peer))
+
+    def authority(self, upstream: Upstream) -> bytes:
+        """What ``Host`` says to ``upstream``."""
+        known = self._authorities.get(upstream.url)
+        if known is None:
+            known = self._authorities[upstream.url] = authority(upstream.url)
+        return known
+
+    def connect(self, upstream: Upstream, exchange: Exchange) -> None:
+        """Open a connection to ``upstream`` for ``exchange``; if that is not there any more, it is kept."""
+        self.spawn(self._connect(upstream, exchange))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run ``work`` beside, until `stop` at the latest."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def account(  # noqa: PLR0917 (the hot path: no record of it is made)
+        self, method: str, path: str, route: str, status: int, seconds: float, request_id: str
+    ) -> None:
+        """A request is over."""
+        self.counters.answered(method, route, status, seconds)
+        if status >= 500 or route not in QUIET:
+            self.access.write(method, path, route, status, seconds, request_id)
+
+    async def _connect(self, upstream: Upstream, exchange: Exchange) -> None:
+        try:
+            link = await self.links.connect(upstream, self.timeouts.connect_s)
+        except OSError as error:
+            exchange.not_connected(upstream, error)
+        else:
+            if not exchange.connected(link):
+                self.links.keep(link)

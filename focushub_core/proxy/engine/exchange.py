@@ -1,0 +1,389 @@
+"""Forwarding: one request goes to one of a pool's upstreams, and its answer comes back.
+
+Rules that hold here:
+
+* What may be sent again is `focushub_core.balancer.retry`'s to say; who gets it, the pool's; with which fields,
+  `focushub_core.proxy.rewrite`'s.
+* A small body (`KEPT`) of known length is read whole before anybody is asked; any other streams, as fast as the
+  upstream takes it, and then it cannot be sent again.
+* A small answer is read whole before its head is passed on: an upstream that dies half-way through it costs a
+  replayable request nothing, and any other gets a problem instead of half an answer.
+* A large one streams, as fast as the client takes it. If it breaks off, so does the client's message: half an answer
+  is never a clean 200.
+* A kept connection that ends without an answer byte was closed under us: a replayable request is sent once more to the
+  same upstream, on a new one, and nobody is to blame. Others get a 502 problem: the upstream may have had it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from focushub_core.balancer import Outcome, Pool, Stage, Upstream, may_resend
+from focushub_core.balancer.retry import IDEMPOTENT
+from focushub_core.errors import BadGateway, FocusHubError, GatewayTimeout, Unavailable
+from focushub_core.proxy.engine.answers import date
+from focushub_core.proxy.engine.limits import KEPT
+from focushub_core.proxy.engine.links import Link
+from focushub_core.proxy.http1 import (
+    CHUNKED,
+    END,
+    End,
+    ProtocolError,
+    RequestHead,
+    ResponseHead,
+    chunk,
+    last_chunk,
+    request_head,
+    response_head,
+)
+from focushub_core.proxy.rewrite import request_block, response_block, trailers
+
+if TYPE_CHECKING:
+    from focushub_core.proxy.engine.client import ClientConnection
+    from focushub_core.proxy.engine.engine import Engine
+
+INTERIM = 16
+"""Interim answers (1xx) that one request may have."""
+_IDEMPOTENT = frozenset(method.encode() for method in IDEMPOTENT)
+
+_log = logging.getLogger(__name__)
+
+
+class Serving(Protocol):
+    """What a client's connection is busy with."""
+
+    wants_body: bool
+    """Whether pieces of the request's body may be given now."""
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the request's body."""
+
+    def on_body_end(self, end: End) -> None:
+        """The request is over."""
+
+    def on_full(self) -> None:
+        """The client has to take some of what was written before more is."""
+
+    def on_room(self) -> None:
+        """It took it: more may follow."""
+
+    def on_gone(self) -> None:
+        """The client is gone."""
+
+    def look(self, now: float) -> float:
+        """Act on what is due; the next deadline."""
+
+
+class Exchange:
+    """One request on its way. Made with the head, then `begin`."""
+
+    # As class attributes, so that a request pays only for those that it changes.
+    _block = b""
+    _upstream: Upstream | None = None
+    _busy = False  # the upstream is counted as busy with this
+    _link: Link | None = None
+    _again = False  # the same upstream once more, on a new connection
+    _over = False
+    # the request's body
+    wants_body = False
+    _collecting = False
+    _kept: Sequence[bytes] = ()
+    _sent = False  # pieces of it went to an upstream: it is not at hand any more
+    # the answer
+    _answer: ResponseHead | None = None
+    streams = False  # its head went to the client
+    _in_chunks = False
+    _interim = 0
+    # time
+    _deadline = 0.0
+    _moved = False
+    _quiet_since = 0.0
+
+    def __init__(
+        self, engine: Engine, client: ClientConnection, head: RequestHead, pool: Pool, request_id: bytes
+    ) -> None:
+        self._engine = engine
+        self._client = client
+        self._head = head
+        self._pool = pool
+        self._id = request_id
+        self._tried: list[Upstream] = []
+        self._parts: list[bytes] = []  # of the answer
+        self.body_over = not head.framing
+
+    # The request's way there --------------------------------------------------------------------------------
+
+    def begin(self, now: float) -> None:
+        """Read the body first if it is small, else ask an upstream."""
+        self._engine.budget.request(now)
+        framing = self._head.framing
+        if framing and 0 < framing <= KEPT and not self._head.expects:
+            self._collecting = self.wants_body = True
+            self._deadline = float("inf")  # the client has the rate of its body to keep
+            return
+        self._due(now)
+        self._attempt(now)
+
+    def on_body(self, data: bytes) -> None:
+        if self._collecting:
+            self._kept = [*self._kept, data]
+            return
+        if (link := self._link) is None:
+            return  # its answer is there; this is on its way already
+        self._sent = self._moved = True
+        link.transport.write(chunk(data) if self._head.framing == CHUNKED else data)
+        self.wants_body = not link.full
+
+    def on_body_end(self, end: End) -> None:
+        self.body_over = True
+        self.wants_body = False
+        now = self._engine.clock()
+        if self._collecting:
+            self._collecting = False
+            self._due(now)
+            self._attempt(now)
+        elif (link := self._link) is not None:
+            if self._head.framing == CHUNKED:
+                self._sent = True
+                link.transport.write(last_chunk(trailers(end.trailers, self._engine.request_names)))
+            self._due(now)
+
+    def _due(self, now: float) -> None:
+        self._deadline = now + self._engine.timeouts.answer_s
+        self._client.expect_look(self._deadline, now)
+
+    def _attempt(self, now: float) -> None:
+        """Ask the next upstream, on a kept connection if there is one."""
+        if self._again and self._upstream is not None:
+            upstream: Upstream | None = self._upstream
+            link = None
+        else:
+            upstream = self._pool.choose(now, self._tried)
+            assert upstream is not None  # a pool is never empty, and `_failed` looks before it comes here
+            self._tried.append(upstream)
+            self._upstream = upstream
+            link = self._engine.links.take(upstream)
+        assert upstream is not None
+        upstream.in_flight += 1
+        self._busy = True
+        if link is not None:
+            self._ask(link)
+        else:
+            self._engine.connect(upstream, self)
+
+    def connected(self, link: Link) -> bool:
+        """A new connection is there; False if it is not wanted any more."""
+        if self._over or self._link is not None or link.upstream is not self._upstream:
+            return False
+        self._ask(link)
+        return True
+
+    def not_connected(self, upstream: Upstream, error: OSError) -> None:
+        """There is none."""
+        if self._over or self._link is not None or upstream is not self._upstream:
+            return
+        if isinstance(error, TimeoutError):
+            problem: FocusHubError = GatewayTimeout("no connection in time", code="upstream_timeout")
+        else:
+            problem = Unavailable("nobody who serves this can be reached", code="upstream_unreachable")
+        self._failed(Stage.CONNECT, Outcome.UNREACHABLE, problem)
+
+    def _ask(self, link: Link) -> None:
+        head = self._head
+        self._link = link
+        if not self._block:
+            self._block = request_block(head, self._client.side, self._id)
+        block = self._block
+        if head.expects and not self.body_over:
+            # RFC 9110 section 10.1.1: a proxy that does not know the answer forwards the expectation
+            block += b"Expect: 100-continue\r\n"
+        data = request_head(
+            head.method, head.target, self._engine.authority(link.upstream), block, head.framing
+        )
+        link.ask(self, head.method, data + b"".join(self._kept) if self._kept else data)
+        if not self.body_over:
+            self.wants_body = not link.full
+            self._client.go_on()
+
+    def on_full(self) -> None:
+        if self._link is not None:
+            self._link.transport.pause_reading()
+
+    def on_room(self) -> None:
+        """Either side took what was written: the other may go on."""
+        link = self._link
+        if link is None:
+            return
+        if not self._client.full:
+            link.transport.resume_reading()
+        if not self.body_over and not self._collecting and not link.full:
+            self.wants_body = True
+            self._client.go_on()
+
+    # The answer's way back ----------------------------------------------------------------------------------
+
+    def on_whole(self, head: ResponseHead, body: bytes) -> None:
+        """The short way through `on_head`, `on_data` and `on_end`."""
+        if len(body) > KEPT:
+            self.on_head(head)
+            self.on_data(body)
+            self.on_end(END)
+            return
+        self._observe(Outcome.FAULTY if head.status == 500 else Outcome.ANSWERED)
+        framing = head.length if head.framing is None and head.status != 204 else head.framing
+        self._client.write(self._head_of(head, framing) + body)
+        self._leave(clean=self.body_over and head.keeps)
+        self._over = True
+        self._client.finished(head.status)
+
+    def on_head(self, head: ResponseHead) -> None:
+        if head.status < 200:
+            self._pass_interim(head)
+            return
+        assert self._upstream is not None
+        self._answer = head
+        self._observe(Outcome.FAULTY if head.status == 500 else Outcome.ANSWERED)
+        if head.framing is None or 0 <= head.framing <= KEPT:
+            return
+        self.streams = True
+        self._quiet_since = self._engine.clock()
+        # HTTP/1.0 knows no chunks: to it the end of the connection is the end of such a body
+        self._in_chunks = head.framing < 0 and self._head.minor == 1
+        framing = head.framing if head.framing > 0 else CHUNKED if self._in_chunks else None
+        self._client.write(self._head_of(head, framing))
+
+    def on_data(self, data: bytes) -> None:
+        if not self.streams:
+            self._parts.append(data)
+            return
+        assert self._answer is not None
+        self._moved = True
+        self._client.write(chunk(data) if self._in_chunks else data)
+
+    def on_end(self, end: End) -> None:
+        answer = self._answer
+        assert answer is not None
+        client = self._client
+        if not self.streams:
+            framing = (
+                answer.length if self._head.method == b"HEAD" or answer.status == 304 else answer.framing
+            )
+            self._parts.insert(0, self._head_of(answer, framing))
+            client.write(b"".join(self._parts))
+        elif self._in_chunks:
+            client.write(last_chunk(trailers(end.trailers, self._engine.response_names)))
+        self._leave(clean=answer.keeps and self.body_over)
+        self._finish(answer.status)
+
+    def on_nonsense(self, error: ProtocolError) -> None:
+        problem = BadGateway("the answer was not HTTP", code="upstream_invalid")
+        self._broken(problem, error)
+
+    def on_lost(self, error: BaseException | None) -> None:
+        link = self._link
+        assert link is not None
+        if link.used and not link.answered and self._head.method in _IDEMPOTENT and not self._sent:
+            self._leave(clean=False)
+            self._again = True
+            self._attempt(self._engine.clock())
+            return
+        self._broken(BadGateway("the answer broke off", code="upstream_broke_off"), error)
+
+    def on_gone(self) -> None:
+        self._over = True
+        self._leave(clean=False)
+
+    def look(self, now: float) -> float:
+        if self.streams:
+            if self._moved or self._client.full:
+                self._moved = False
+                self._quiet_since = now
+            elif now - self._quiet_since >= self._engine.timeouts.idle_s:
+                self._broken(GatewayTimeout("the answer stopped", code="upstream_timeout"), None)
+            return self._quiet_since + self._engine.timeouts.idle_s
+        if (
+            self._moved and not self.body_over
+        ):  # a large body takes its time: the answer is due from its end on
+            self._moved = False
+            self._deadline = now + self._engine.timeouts.answer_s
+        if now >= self._deadline and not self._over:
+            stage = Stage.SENT if self._link is not None else Stage.CONNECT
+            self._failed(
+                stage, Outcome.FAULTY, GatewayTimeout("no answer in time", code="upstream_timeout"), last=True
+            )
+        return self._deadline
+
+    # ----------------------------------------------------------------------------------------------------------
+
+    def _pass_interim(self, head: ResponseHead) -> None:
+        """RFC 9110 section 15.2: "A proxy MUST forward 1xx responses"; HTTP/1.0 does not know them."""
+        self._interim += 1
+        if head.status == 101 or self._interim > INTERIM:  # nobody asked for another protocol
+            self.on_nonsense(ProtocolError("an interim answer that nobody asked for"))
+        elif self._head.minor:
+            block = response_block(head, self._engine.name, self._id, date())
+            self._client.write(response_head(head.status, head.reason, block, None))
+
+    def _head_of(self, answer: ResponseHead, framing: int | None) -> bytes:
+        block = response_block(answer, self._engine.name, self._id, date())
+        if not self.body_over or not self._client.keeps(self._head):
+            self._client.last = True
+            block += b"Connection: close\r\n"
+        return response_head(answer.status, answer.reason, block, framing)
+
+    def _broken(self, problem: FocusHubError, error: BaseException | None) -> None:
+        """The upstream did not send what it should have."""
+        if not self.streams:
+            self._failed(Stage.SENT, Outcome.FAULTY, problem)
+            return
+        assert self._upstream is not None
+        assert self._answer is not None
+        _log.warning("%s broke off its answer: %s", self._upstream.url, error or problem)
+        self._observe(Outcome.FAULTY)
+        self.on_gone()
+        self._client.break_off(self._answer.status)
+
+    def _failed(self, stage: Stage, outcome: Outcome, problem: FocusHubError, *, last: bool = False) -> None:
+        """Ask another one, or tell the client."""
+        assert self._upstream is not None
+        now = self._engine.clock()
+        _log.info("%s: %s failed: %s", self._pool.name, self._upstream.url, problem.code)
+        self._observe(outcome)
+        self._leave(clean=False)
+        self._answer, self._again = None, False
+        self._parts.clear()
+        if not last and self._may_go_elsewhere(stage, now):
+            self.wants_body = False
+            self._attempt(now)
+            return
+        self._over = True
+        self._client.refuse(problem)
+
+    def _may_go_elsewhere(self, stage: Stage, now: float) -> bool:
+        if now >= self._deadline or len(self._tried) >= len(self._pool.upstreams):
+            return False
+        if not may_resend(stage, replayable=self._head.method in _IDEMPOTENT, body_at_hand=not self._sent):
+            return False
+        return stage is Stage.CONNECT or self._engine.budget.take(now)
+
+    def _observe(self, outcome: Outcome) -> None:
+        assert self._upstream is not None
+        self._upstream.health.observed(outcome, self._engine.clock())
+
+    def _leave(self, *, clean: bool) -> None:
+        """The upstream is free again."""
+        upstream, link = self._upstream, self._link
+        self._link = None
+        if link is not None:
+            if self._client.full:
+                link.transport.resume_reading()
+            link.leave(clean=clean)
+        if upstream is not None and self._busy:
+            self._busy = False
+            upstream.in_flight -= 1
+
+    def _finish(self, status: int) -> None:
+        self._over = True
+        self._client.finished(status)

@@ -1,0 +1,225 @@
+"""Connections to upstreams, kept and used again.
+
+Rules that hold here:
+
+* A connection serves one exchange at a time. It is kept only if both messages on it ended as they should, and nothing
+  came behind the answer: so no answer can belong to another request than the one it is given to.
+* Bytes on a connection that waits for work, or its end, mean that it is not to be trusted: it is closed.
+* The one used last is used next; those that idle longer than ``kept_s`` are closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, cast
+from urllib.parse import urlsplit
+
+from focushub_core.balancer import Upstream
+from focushub_core.errors import ConfigurationError
+from focushub_core.proxy.http1 import End, Event, Limits, Names, ProtocolError, ResponseHead, ResponseReader
+
+MOST_KEPT = 512
+"""Idle connections to one upstream."""
+_LIMITS = Limits(head=64 * 1024, fields=256)
+
+
+class Asking(Protocol):
+    """Who waits for an answer on a `Link`."""
+
+    def on_whole(self, head: ResponseHead, body: bytes) -> None:
+        """An answer, whole, and nothing behind it; the link is still held."""
+
+    def on_head(self, head: ResponseHead) -> None:
+        """An answer's head, interim ones too."""
+
+    def on_data(self, data: bytes) -> None:
+        """A piece of its body."""
+
+    def on_end(self, end: End) -> None:
+        """It is over; the link is still held."""
+
+    def on_nonsense(self, error: ProtocolError) -> None:
+        """What came was not an answer, or not one alone."""
+
+    def on_lost(self, error: BaseException | None) -> None:
+        """The connection is gone."""
+
+    def on_room(self) -> None:
+        """What was written has gone out: more may follow."""
+
+
+class Link(asyncio.Protocol):
+    """One connection to an upstream."""
+
+    __slots__ = (
+        "_links",
+        "_reader",
+        "answered",
+        "asking",
+        "full",
+        "idle_since",
+        "transport",
+        "upstream",
+        "used",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, links: Links, upstream: Upstream) -> None:
+        self._links = links
+        self._reader = ResponseReader(links.names, _LIMITS)
+        self.upstream = upstream
+        self.asking: Asking | None = None
+        self.used = False
+        """Whether it has served before: then it may have been closed under us."""
+        self.answered = False
+        """Whether anything came for the exchange it serves."""
+        self.full = False
+        self.idle_since = 0.0
+
+    def ask(self, asking: Asking, method: bytes, data: bytes) -> None:
+        """Send a request's head, and its body as far as it is at hand; ``asking`` hears of the answer."""
+        self.asking = asking
+        self.answered = False
+        self._reader.expect(method)
+        self.transport.write(data)
+
+    def leave(self, *, clean: bool) -> None:
+        """The exchange is over here; ``clean`` if both messages ended as they should."""
+        self.asking = None
+        if clean and self._reader.between and not self.full:
+            self._links.keep(self)
+        else:
+            self.transport.abort()
+
+    # asyncio.Protocol ---------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+
+    def data_received(self, data: bytes) -> None:
+        asking = self.asking
+        if asking is None:
+            self._links.forget(self)
+            self.transport.abort()
+            return
+        self.answered = True
+        reader = self._reader
+        try:
+            if (whole := reader.whole(data)) is not None:
+                asking.on_whole(*whole)
+                return
+            reader.receive(data)
+            while self.asking is asking and (event := reader.next()) is not None:
+                _tell(asking, event)
+                if type(event) is End:
+                    return
+        except ProtocolError as error:
+            asking.on_nonsense(error)
+
+    def eof_received(self) -> bool:
+        asking = self.asking
+        if asking is not None:
+            try:
+                end = self._reader.eof()
+            except ProtocolError as error:
+                asking.on_lost(error)
+            else:
+                asking.on_end(end)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._links.forget(self)
+        if self.asking is not None:
+            self.asking.on_lost(exc)
+
+    def pause_writing(self) -> None:
+        self.full = True
+
+    def resume_writing(self) -> None:
+        self.full = False
+        if self.asking is not None:
+            self.asking.on_room()
+
+
+def _tell(asking: Asking, event: Event) -> None:
+    if isinstance(event, bytes):
+        asking.on_data(event)
+    elif isinstance(event, ResponseHead):
+        asking.on_head(event)
+    elif isinstance(event, End):
+        asking.on_end(event)
+
+
+class Links:
+    """The idle connections to all upstreams, and the way to new ones. Watched by the wheel while any idle."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, names: Names, clock: Callable[[], float], kept_s: float
+    ) -> None:
+        self.names = names
+        self.slot = 0
+        self._loop = loop
+        self._clock = clock
+        self._kept_s = kept_s
+        self._idle: dict[Upstream, list[Link]] = {}
+        self._closed = False
+
+    def take(self, upstream: Upstream) -> Link | None:
+        """An idle connection to ``upstream``."""
+        idle = self._idle.get(upstream)
+        return idle.pop() if idle else None
+
+    def keep(self, link: Link) -> None:
+        """``link`` waits for its next exchange."""
+        idle = self._idle.setdefault(link.upstream, [])
+        if self._closed or len(idle) >= MOST_KEPT or link.transport.is_closing():
+            link.transport.abort()
+            return
+        link.used = True
+        link.idle_since = self._clock()
+        idle.append(link)
+
+    def forget(self, link: Link) -> None:
+        """``link`` is of no more use."""
+        if link.asking is None and link in (idle := self._idle.get(link.upstream, [])):
+            idle.remove(link)
+
+    async def connect(self, upstream: Upstream, timeout_s: float) -> Link:
+        """A new connection. Raises `OSError`; `TimeoutError` where there is none within ``timeout_s``."""
+        host, port = address(upstream.url)
+        async with asyncio.timeout(timeout_s):
+            _, link = await self._loop.create_connection(lambda: Link(self, upstream), host, port)
+        return link
+
+    def look(self, now: float) -> float:
+        """Close those that have waited too long; the oldest are in front."""
+        for idle in self._idle.values():
+            while idle and now - idle[0].idle_since > self._kept_s:
+                idle.pop(0).transport.abort()
+        return now + 1.0
+
+    def close(self) -> None:
+        """Close all that idle, and keep none any more."""
+        self._closed = True
+        for idle in self._idle.values():
+            while idle:
+                idle.pop().transport.abort()
+
+
+def address(url: str) -> tuple[str, int]:
+    """Host and port of an origin such as ``http://127.0.0.1:3000``; else `ConfigurationError`."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or 80
+    except ValueError as error:
+        raise ConfigurationError(f"{url!r} is not an origin: {error}") from error
+    if parts.scheme != "http" or not host or parts.path.strip("/") or parts.query or parts.username:
+        raise ConfigurationError(f"{url!r} is not an origin such as http://127.0.0.1:3000")
+    return host, port
+
+
+def authority(url: str) -> bytes:
+    """What ``Host`` says of an origin."""
+    return urlsplit(url).netloc.encode("idna" if not url.isascii() else "ascii")

@@ -1,0 +1,212 @@
+"""A part of a stack on the proxy's engine: what `focushub_core.part.Part` is for services, without a web framework.
+
+Rules that hold here:
+
+* It answers ``/health /livez /readyz /metrics`` as every part does; a subclass says what is forwarded.
+* What is not forwarded is a problem document, and what a path could mean in two ways is refused before it is routed.
+* ``Upgrade`` is refused, but for ``h2c``, which clients offer on ordinary requests and do without.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+
+from focushub_core import settings as settings_module
+from focushub_core import stack as stack_module
+from focushub_core.balancer import Pool
+from focushub_core.errors import BadRequest, ConfigurationError, MethodNotAllowed
+from focushub_core.health import Check, Report, examine
+from focushub_core.proxy.engine import Answer, Engine, Route, Timeouts
+from focushub_core.proxy.http1 import NotSupported, RequestHead
+from focushub_core.proxy.targets import path_of
+from focushub_core.runtime import process
+from focushub_core.settings import Settings
+from focushub_core.stack import Stack
+from focushub_core.telemetry import counters, logs
+
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+class ProxyPart:
+    """Subclass it and say ``name``, `timeouts`, and `forwarded`."""
+
+    name: ClassVar[str]
+    version: ClassVar[str] = "0.1.0"
+    settings_type: ClassVar[type[Settings]] = Settings
+    default_port: ClassVar[int] = 8080
+    settings: Settings
+
+    def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
+        self.stack = stack
+        self.settings = settings or settings_module.load(
+            self.settings_type, owner=self.name, root=stack.root if stack else None
+        )
+        self.checks: list[Check] = []
+        self.pools: list[Pool] = []
+        self.share_port = False
+        self.draining = False
+        self._engine: Engine | None = None
+        self._resources = AsyncExitStack()
+        self._own = {
+            path: Route(path.decode(), handler=handler)
+            for path, handler in (
+                (b"/health", self._health),
+                (b"/livez", self._livez),
+                (b"/readyz", self._readyz),
+                (b"/metrics", self._metrics),
+            )
+        }
+
+    # What a subclass may say --------------------------------------------------------------------------------
+
+    def port_in(self, stack: Stack) -> int | None:
+        """The port that the stack's file gives this part."""
+        return None
+
+    def timeouts(self) -> Timeouts:
+        """How long things may take."""
+        return Timeouts()
+
+    def trusts(self, peer: str) -> bool:
+        """Whether what the peer at this address says of who sent a request is believed."""
+        return False
+
+    async def open(self, resources: AsyncExitStack) -> None:
+        """Opens what the part needs while it runs; ``resources`` closes it."""
+
+    def forwarded(self, path: bytes) -> Route:
+        """Where a request for ``path`` goes; raises `NotFound` where nowhere."""
+        raise NotImplementedError
+
+    # What it does -------------------------------------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        """Where it listens: ``PORT``, else what the stack's file says, else ``default_port``."""
+        if self.settings.port is not None:
+            return self.settings.port
+        return (self.port_in(self.stack) if self.stack else None) or self.default_port
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, once it listens."""
+        assert self._engine is not None, "listen() comes first"
+        return self._engine
+
+    async def listen(self) -> None:
+        """Open everything and take requests; `url` says where."""
+        self._engine = Engine(
+            self.settings.instance or self.name,
+            self._route,
+            draining=lambda: self.draining,
+            timeouts=self.timeouts(),
+            trusts=self.trusts,
+        )
+        await self.engine.start()
+        await self.open(self._resources)
+        self._address = await self.engine.listen(self.settings.host, self.port, share=self.share_port)
+
+    @property
+    def url(self) -> str:
+        """The origin where it listens."""
+        host, port = self._address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def stop(self, finish_s: float) -> None:
+        """Take no more, let what runs finish within ``finish_s`` seconds, and close everything."""
+        self.draining = True
+        if self._engine is not None:
+            await self._engine.stop(finish_s)
+        await self._resources.aclose()
+
+    async def report(self) -> Report:
+        """Asks every dependency."""
+        return Report(self.name, await examine(self.checks), self.draining)
+
+    @classmethod
+    def run(cls) -> None:
+        """Runs the part until SIGTERM (drains first) or SIGINT (finishes what runs); ends the process.
+
+        Wrong settings are named on standard error, all at once, with exit status 1.
+        """
+        try:
+            root = stack_module.find_root(Path.cwd())
+            part = cls(stack=stack_module.load(root) if root else None)
+        except ConfigurationError as error:
+            print(f"{cls.name}: {error}", file=sys.stderr)  # noqa: T201 - logs are not set up yet
+            sys.exit(1)
+        own = part.settings
+        logs.configure(own.instance or part.name, as_json=own.logs_as_json, level=own.log_level)
+        sys.exit(process.run(part))
+
+    # ----------------------------------------------------------------------------------------------------------
+
+    def _route(self, head: RequestHead) -> Route:
+        target = head.target
+        path = target[: target.index(b"?")] if b"?" in target else target
+        if (own := self._own.get(path)) is not None:
+            if head.method not in (b"GET", b"HEAD"):
+                raise MethodNotAllowed(headers={"Allow": "GET, HEAD"})
+            return own
+        if _suspicious(path) and path_of(target.decode()) is None:
+            raise BadRequest("the path can be read in more than one way", code="ambiguous_path")
+        if head.upgrade is not None and head.upgrade.lower() != b"h2c":
+            raise NotSupported("no other protocol is spoken here")
+        return self.forwarded(path)
+
+    async def _health(self, _: RequestHead) -> Answer:
+        report = await self.report()
+        return _json(200 if report.healthy else 503, report.health(datetime.now(UTC), self.version))
+
+    async def _livez(self, _: RequestHead) -> Answer:
+        return _json(200, {"status": "alive"})
+
+    async def _readyz(self, head: RequestHead) -> Answer:
+        report = await self.report()
+        body = report.readiness()
+        if not _asks(head, "verbose"):
+            body = {"status": body["status"]}
+        return _json(200 if report.ready else 503, body)
+
+    async def _metrics(self, _: RequestHead) -> Answer:
+        report = await self.report()
+        body = b"".join(
+            (
+                self.engine.counters.render(),
+                counters.dependencies(report),
+                self._upstreams(self.engine.clock()),
+                counters.process(),
+            )
+        )
+        return Answer(200, body, counters.CONTENT_TYPE)
+
+    def _upstreams(self, now: float) -> bytes:
+        rows = [(f'pool="{pool.name}",upstream="{u.url}"', u) for pool in self.pools for u in pool.upstreams]
+        return counters.gauges(
+            ("upstream_up", "1 unless down, ejected or draining.", [(of, u.usable(now)) for of, u in rows]),
+            (
+                "upstream_requests_in_flight",
+                "Requests that run there.",
+                [(of, u.in_flight) for of, u in rows],
+            ),
+        )
+
+
+def _suspicious(path: bytes) -> bool:
+    """Whether it has to be looked at closely: most paths have none of these."""
+    return b"%" in path or b"/." in path or b"\\" in path or b"#" in path or path.startswith(b"//")
+
+
+def _asks(head: RequestHead, name: str) -> bool:
+    query = head.target.partition(b"?")[2].decode("ascii")
+    return any(part.partition("=")[0] == name for part in query.split("&"))
+
+
+def _json(status: int, body: object) -> Answer:
+    return Answer(status, msgspec.json.encode(body, enc_hook=str), fields=_NO_STORE)

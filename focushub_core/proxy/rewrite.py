@@ -1,0 +1,127 @@
+"""What becomes of a message's header fields on its way through, in bytes: `focushub_core.proxy.headers`' rules.
+
+Rules that hold here, beside those:
+
+* A field is judged by its name, and a name is judged once: the reader's `Names` remember what each spelling means.
+  Fields that mean nothing here are never looked at one by one.
+* ``Via`` says the version that the message came in (RFC 9110 section 7.6.3).
+* ``Date`` is added where an answer has none (RFC 9110 section 6.6.1: the recipient "MUST record the time it was
+  received and append a corresponding Date header field" when it forwards).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from focushub_core.proxy.headers import FORGEABLE, HOP_BY_HOP
+from focushub_core.proxy.http1 import Fields, Names, RequestHead, ResponseHead, lines
+
+Field = tuple[bytes, bytes]
+
+_DROPPED = b"dropped"
+_FORGEABLE = FORGEABLE.encode()
+_HOP_BY_HOP = frozenset(name.encode() for name in HOP_BY_HOP)
+_CLAIMS = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
+_CARRIED = {b"x-forwarded-port": b"X-Forwarded-Port", b"x-real-ip": b"X-Real-IP"}
+_OURS = frozenset({b"host", b"forwarded", b"x-request-id", b"via", *_CLAIMS, *_CARRIED})
+_ABOUT_THE_CONNECTION = frozenset({b"close", b"keep-alive"})
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What is known of one client's connection: ours is ``name``, theirs ``peer``, and whether it is believed."""
+
+    name: bytes
+    peer: bytes
+    peer_trusted: bool
+    scheme: bytes = b"http"
+
+
+def request_names() -> Names:
+    """For the reader of requests."""
+    return Names(_in_requests)
+
+
+def response_names() -> Names:
+    """For the reader of answers."""
+    return Names(_in_responses)
+
+
+def request_block(head: RequestHead, side: Side, request_id: bytes) -> bytes:
+    """The field lines that go to an upstream, without ``Host`` (the upstream's own) and framing."""
+    block, known = _kept(head.fields, head.options)
+    peer, scheme, host = side.peer, side.scheme, head.host
+    carried = b""
+    if side.peer_trusted:
+        peer = _listed(known, b"x-forwarded-for", peer)
+        scheme = _first(known, b"x-forwarded-proto", scheme)
+        host = _first(known, b"x-forwarded-host", host)
+        carried = lines((_CARRIED[name], value) for name, value in known if name in _CARRIED)
+    return (
+        b"%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n%bX-Request-Id: %b\r\nVia: %b\r\n"
+        % (block, peer, scheme, host, carried, request_id, _via(known, head.minor, side.name))
+    )
+
+
+def response_block(head: ResponseHead, name: bytes, request_id: bytes, now: bytes) -> bytes:
+    """The field lines that go to the client, without framing. ``name`` is ours; ``now`` a ``Date``."""
+    block, known = _kept(head.fields, head.options)
+    return b"%bDate: %b\r\nX-Request-Id: %b\r\nVia: %b\r\n" % (
+        block,
+        _first(known, b"date", now),
+        request_id,
+        _via(known, head.minor, name),
+    )
+
+
+def trailers(fields: Iterable[Field], names: Names) -> list[Field]:
+    """Those trailers that go on: none that would mean something to us, or to the next one, in a head."""
+    return [field for field in fields if not names[field[0]]]
+
+
+def _in_requests(lower: bytes) -> bytes:
+    plain = lower.replace(b"_", b"-")  # some servers take X_User_Id for X-User-Id
+    if lower in _HOP_BY_HOP or plain.startswith(_FORGEABLE):
+        return _DROPPED
+    if plain in _OURS:
+        return lower if lower == plain else _DROPPED
+    return b""
+
+
+def _in_responses(lower: bytes) -> bytes:
+    if lower in _HOP_BY_HOP:
+        return _DROPPED
+    return lower if lower in (b"via", b"x-request-id", b"date") else b""
+
+
+def _kept(fields: Fields, options: frozenset[bytes]) -> tuple[bytes, list[Field]]:
+    """The lines of the plain ones, and the known ones, without what ``Connection`` named."""
+    if options <= _ABOUT_THE_CONNECTION:
+        if fields.block is None:
+            fields.block = lines(fields.plain)
+        return fields.block, fields.known
+    plain = [field for field in fields.plain if field[0].lower() not in options]
+    return lines(plain), [field for field in fields.known if field[0] not in options]
+
+
+_OWN_VIA = {minor: b"1.%d " % minor for minor in (0, 1)}
+
+
+def _via(known: list[Field], minor: int, name: bytes) -> bytes:
+    return _listed(known, b"via", _OWN_VIA[minor] + name)
+
+
+def _listed(known: list[Field], wanted: bytes, own: bytes) -> bytes:
+    listed = own
+    for name, value in reversed(known):
+        if name == wanted and value:
+            listed = b"%b, %b" % (value, listed)
+    return listed
+
+
+def _first(known: list[Field], wanted: bytes, otherwise: bytes) -> bytes:
+    for name, value in known:
+        if name == wanted:
+            return value
+    return otherwise

@@ -1,0 +1,120 @@
+"""The access log of a part that answers too often for `logging`: the same lines, written in batches.
+
+A line costs 2 to 4 us instead of 36 to 40. What that takes: the form is fixed, the time is formatted once a second, and
+lines reach the stream together, `EVERY_S` after the first of them at the latest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+import msgspec
+
+from focushub_core.telemetry.logs import JsonFormatter
+
+EVERY_S = 0.05
+LARGEST = 256
+"""Lines that are written at once, whatever the time."""
+
+QUIET = frozenset({"/health", "/livez", "/readyz", "/metrics"})
+"""Asked every second by machines: logged only when they fail."""
+
+CLIENT_GONE = 499
+"""What the log and the metrics say when the client went away before the answer (nginx' number)."""
+
+_LOGGER = "focushub.access"
+
+Line = Callable[[str, str, str, int, float, str], None]
+
+
+class AccessLog:
+    """Writes to the stream, and in the form, that `focushub_core.telemetry.logs.configure` set up.
+
+    Where nobody set logs up (in tests), lines go through `logging` one by one.
+    """
+
+    def __init__(self, part: str, *, clock: Callable[[], float] = time.time) -> None:
+        self._part = part
+        self._clock = clock
+        self._lines: list[str] = []
+        self._second = -1
+        self._prefix = ""
+        self._timer: asyncio.TimerHandle | None = None
+        self.enabled = logging.getLogger(_LOGGER).isEnabledFor(logging.INFO)
+        self._stream, self._json = _where()
+
+    def write(  # noqa: PLR0917 (a record made for each line would cost as much as the line)
+        self, method: str, path: str, route: str, status: int, seconds: float, request_id: str
+    ) -> None:
+        """One line. ``path`` is printable ASCII, and so is all else."""
+        if not self.enabled:
+            return
+        if self._stream is None:
+            self._log(method, path, route, status, seconds, request_id)
+            return
+        now = self._clock()
+        if (second := int(now)) != self._second:
+            self._second = second
+            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        form = self._as_json if self._json else self._as_text
+        stamp = f"{self._prefix}.{int((now - second) * 1000):03d}Z"
+        self._lines.append(form(stamp, method, path, route, status, round(seconds * 1000, 1), request_id))
+        if len(self._lines) >= LARGEST:
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(EVERY_S, self.flush)
+
+    def flush(self) -> None:
+        """Write what has gathered."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._lines and self._stream is not None:
+            self._stream.write("".join(self._lines))
+            self._stream.flush()
+        self._lines.clear()
+
+    def _as_json(  # noqa: PLR0917
+        self, stamp: str, method: str, path: str, route: str, status: int, ms: float, request_id: str
+    ) -> str:
+        message = f"{method} {path} {status}"
+        if '"' in message or "\\" in message:
+            message = msgspec.json.encode(message).decode()[1:-1]
+        if '"' in method:
+            method = method.replace('"', '\\"')
+        return (
+            f'{{"ts":"{stamp}","level":"info","part":"{self._part}","logger":"{_LOGGER}","message":"{message}",'
+            f'"method":"{method}","route":"{route}","status":{status},"ms":{ms},"request_id":"{request_id}"}}\n'
+        )
+
+    def _as_text(  # noqa: PLR0917
+        self, stamp: str, method: str, path: str, route: str, status: int, ms: float, request_id: str
+    ) -> str:
+        return (
+            f"{stamp} INFO    {self._part:<14} {method} {path} {status} "
+            f"method={method} route={route} status={status} ms={ms} request_id={request_id}\n"
+        )
+
+    def _log(  # noqa: PLR0917
+        self, method: str, path: str, route: str, status: int, seconds: float, request_id: str
+    ) -> None:
+        extra = {
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": round(seconds * 1000, 1),
+            "request_id": request_id,
+        }
+        logging.getLogger(_LOGGER).info("%s %s %d", method, path, status, extra=extra)
+
+
+def _where() -> tuple[TextIO | None, bool]:
+    """The stream of the root's handler, and whether it is given JSON."""
+    for handler in logging.getLogger().handlers:
+        if type(handler) is logging.StreamHandler:
+            return handler.stream, isinstance(handler.formatter, JsonFormatter)
+    return None, False
