@@ -258,13 +258,30 @@ def psql(service: str, directory: Path) -> None:
     help="Who is next: by turns, or who has the fewest requests running.",
 )
 @click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that share the port.",
+)
+@click.option(
     "--health-path", metavar="PATH", default="/readyz", show_default=True, help="Asked of each upstream."
 )
-def balance(
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Log lines for people or for machines.",
+)
+def balance(  # noqa: PLR0917 (one for each option)
     listen: str,
     upstreams: tuple[str, ...],
     policy: Literal["round-robin", "least-requests"],
+    workers: int,
     health_path: str,
+    log_format: Literal["text", "json"],
 ) -> None:
     """Run the load balancer alone, in front of anything that speaks HTTP.
 
@@ -273,4 +290,4 @@ def balance(
     """
     from focushub_core.proxy import standalone
 
-    sys.exit(standalone.balance(listen, upstreams, policy, health_path))
+    sys.exit(standalone.balance(listen, upstreams, policy, health_path, count=workers, log_format=log_format))
