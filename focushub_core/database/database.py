@@ -17,6 +17,7 @@ from focushub_core.database.driver import DriverConnection, Record, load
 from focushub_core.database.errors import timed_out, unavailable
 from focushub_core.database.migrations import Source
 from focushub_core.database.pool import Pool, PoolStatus
+from focushub_core.database.unit import opened, unit_of
 from focushub_core.errors import ConfigurationError, FocusHubError, GatewayTimeout, Internal, Unavailable
 
 if TYPE_CHECKING:
@@ -194,20 +195,38 @@ class Database(Queries):
         return None if self._pool is None else self._pool.status
 
     async def fetch(self, sql: str, *args: Any, timeout: float | None = None) -> list[Record]:
+        if (unit := unit_of(self)) is not None:
+            async with unit.savepoint() as connection:
+                return await connection.fetch(sql, *args, timeout=timeout)
         async with _Lease(self) as session:
             return await session.fetch(sql, args, _seconds(timeout or self.query_timeout))
 
     async def fetchrow(self, sql: str, *args: Any, timeout: float | None = None) -> Record | None:
+        if (unit := unit_of(self)) is not None:
+            async with unit.savepoint() as connection:
+                return await connection.fetchrow(sql, *args, timeout=timeout)
         async with _Lease(self) as session:
             return await session.fetchrow(sql, args, _seconds(timeout or self.query_timeout))
 
     async def execute(self, sql: str, *args: Any, timeout: float | None = None) -> str:
+        if (unit := unit_of(self)) is not None:
+            async with unit.savepoint() as connection:
+                return await connection.execute(sql, *args, timeout=timeout)
         async with _Lease(self) as session:
             return await session.execute(sql, args, _seconds(timeout or self.query_timeout))
 
     @asynccontextmanager
     async def transaction(self, *, isolation: Isolation | None = None) -> AsyncIterator[Connection]:
-        """All or nothing: committed at the end of the block, rolled back when it raises or is cancelled."""
+        """All or nothing: committed at the end of the block, rolled back when it raises or is cancelled.
+
+        Within a `unit_of_work` it is a part of that: committed with it, undone alone.
+        """
+        if (unit := unit_of(self)) is not None:
+            if isolation not in (None, "read committed"):
+                raise Internal(f"a unit of work is read committed: there is no {isolation} within it")
+            async with unit.savepoint() as connection:
+                yield connection
+            return
         async with _Lease(self) as session:
             connection = Connection(session, self.query_timeout)
             try:
@@ -215,6 +234,17 @@ class Database(Queries):
                     yield connection
             finally:
                 connection._end()
+
+    @asynccontextmanager
+    async def unit_of_work(self) -> AsyncIterator[Connection]:
+        """All that this task asks of this database within the block is one transaction (`focushub_core.database.unit`).
+
+        It holds one connection throughout, so nothing slow belongs into it. There is none within another.
+        """
+        if unit_of(self) is not None:
+            raise Internal("a unit of work within another")
+        async with self.transaction() as connection, opened(self, connection):
+            yield connection
 
     async def check(self, deadline: float = 1.0) -> None:
         """Return if a real query is answered within ``deadline`` seconds, connecting included; else Unavailable.

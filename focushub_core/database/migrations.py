@@ -7,6 +7,8 @@ Rules that hold here:
   COMMIT of its own.
 * One migrator at a time, by an advisory lock of the session: it ends with its holder, however that dies.
 * A file that was applied never changes and never goes away; if it does, nothing runs and the error names it.
+* The kit's own tables lie in the schema ``focushub``, come from the kit's own files, and are counted there. They are
+  made before a service's, so that a service has them whatever its own files say.
 * A service of one file gives its migrations as texts: the first is ``0001_inline.sql``, and may become that file.
 """
 
@@ -37,15 +39,20 @@ _TRANSACTION = re.compile(
     re.IGNORECASE,
 )
 
+KIT = Path(__file__).with_name("kit")
+"""The files of the kit's own tables."""
+
+_OWN, _KITS = "schema_migrations", "focushub.schema_migrations"
+_SCHEMA = "CREATE SCHEMA IF NOT EXISTS focushub"
 _TABLE = """
-CREATE TABLE IF NOT EXISTS schema_migrations (
+CREATE TABLE IF NOT EXISTS {table} (
     version    integer PRIMARY KEY,
     name       text NOT NULL,
     checksum   text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 )"""
-_APPLIED = "SELECT version, name, checksum, applied_at FROM schema_migrations ORDER BY version"
-_RECORD = "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)"
+_APPLIED = "SELECT version, name, checksum, applied_at FROM {table} ORDER BY version"
+_RECORD = "INSERT INTO {table} (version, name, checksum) VALUES ($1, $2, $3)"
 
 Source = str | Path | tuple[str, ...]
 """A folder, or the texts themselves."""
@@ -75,7 +82,7 @@ class Migration:
 
 @dataclass(frozen=True)
 class Applied:
-    """One line of ``schema_migrations``."""
+    """One line of a table of what was applied."""
 
     version: int
     name: str
@@ -176,28 +183,37 @@ async def migrate(
 ) -> list[Migration]:
     """Apply what is pending; the answer is what was (or with ``dry_run`` would be) applied by this call.
 
-    Safe to call many at once: one applies, the others wait for up to ``lock_timeout`` seconds and find nothing to
-    do. Raises MigrationError naming the file and what PostgreSQL said; Unavailable when it cannot be reached.
+    The kit's own tables are made first, and are no part of the answer. Safe to call many at once: one applies, the
+    others wait for up to ``lock_timeout`` seconds and find nothing to do. Raises MigrationError naming
+    the file and what PostgreSQL said; Unavailable when it cannot be reached.
     """
     found = discover(source)
     async with _session(url, driver) as session:
         if dry_run:
-            return await _pending(session, found)
+            return await _pending(session, found, _OWN)
         await _lock(session, lock_timeout)
-        await session.execute(_TABLE, (), None)
-        pending = await _pending(session, found)
+        await _make_kit(session)
+        await session.execute(_TABLE.format(table=_OWN), (), None)
+        pending = await _pending(session, found, _OWN)
         for migration in pending:
-            await _apply(session, migration)
+            await _apply(session, migration, _OWN)
             if on_applied is not None:
                 on_applied(migration)
         return pending
+
+
+async def _make_kit(session: DriverConnection) -> None:
+    await session.execute(_SCHEMA, (), None)
+    await session.execute(_TABLE.format(table=_KITS), (), None)
+    for migration in await _pending(session, discover(KIT), _KITS):
+        await _apply(session, migration, _KITS)
 
 
 async def status(url: str, source: Source, *, driver: str = "asyncpg") -> list[MigrationState]:
     """What each migration is. Changes nothing and waits for no lock."""
     found = discover(source)
     async with _session(url, driver) as session:
-        return compare(found, await _applied(session))
+        return compare(found, await _applied(session, _OWN))
 
 
 @asynccontextmanager
@@ -228,25 +244,27 @@ async def _try_lock(session: DriverConnection) -> bool:
     return row is not None and bool(row[0])
 
 
-async def _applied(session: DriverConnection) -> list[Applied]:
-    row = await session.fetchrow("SELECT to_regclass('schema_migrations') IS NOT NULL", (), _CONNECT_S)
+async def _applied(session: DriverConnection, table: str) -> list[Applied]:
+    row = await session.fetchrow("SELECT to_regclass($1) IS NOT NULL", (table,), _CONNECT_S)
     if row is None or not row[0]:
         return []
-    return [Applied(*line.values()) for line in await session.fetch(_APPLIED, (), _CONNECT_S)]
+    lines = await session.fetch(_APPLIED.format(table=table), (), _CONNECT_S)
+    return [Applied(*line.values()) for line in lines]
 
 
-async def _pending(session: DriverConnection, found: Sequence[Migration]) -> list[Migration]:
-    states = compare(found, await _applied(session))
+async def _pending(session: DriverConnection, found: Sequence[Migration], table: str) -> list[Migration]:
+    states = compare(found, await _applied(session, table))
     refuse_changed(states)
     names = {state.file for state in states if state.state == "pending"}
     return [migration for migration in found if migration.file in names]
 
 
-async def _apply(session: DriverConnection, migration: Migration) -> None:
+async def _apply(session: DriverConnection, migration: Migration, table: str) -> None:
     await session.execute("BEGIN", (), None)
     try:
         await session.execute(migration.sql, (), None)
-        await session.execute(_RECORD, (migration.version, migration.name, migration.checksum), None)
+        record = _RECORD.format(table=table)
+        await session.execute(record, (migration.version, migration.name, migration.checksum), None)
         await session.execute("COMMIT", (), None)
     except FocusHubError as error:
         if not session.is_closed():

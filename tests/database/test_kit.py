@@ -1,0 +1,52 @@
+"""The kit's own tables: made by every migration, apart from the service's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from focushub_core.database import Database, discover, migrate, status
+from focushub_core.database.migrations import KIT
+
+Opener = Callable[..., Awaitable[Database]]
+NOTES = ("CREATE TABLE notes (id int)",)
+_TABLES = """
+    SELECT array_agg(name ORDER BY name COLLATE "C")
+    FROM (SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE tableowner = current_user) AS own"""
+
+
+async def tables(database: Database) -> Any:
+    return await database.fetchval(_TABLES)
+
+
+async def test_they_come_with_the_services_own(database_url: str, database: Database) -> None:
+    """Counted apart: a service's numbers, its status and what was applied are only its own."""
+    done = await asyncio.gather(*(migrate(database_url, NOTES) for _ in range(4)))
+    assert sorted(one.file for applied in done for one in applied) == ["0001_inline.sql"]
+    assert await tables(database) == [
+        "focushub.idempotency_keys",
+        "focushub.schema_migrations",
+        "public.notes",
+        "public.schema_migrations",
+    ]
+    assert [state.file for state in await status(database_url, NOTES)] == ["0001_inline.sql"]
+    counted = await database.fetchval("SELECT count(*) FROM focushub.schema_migrations")
+    assert counted == len(discover(KIT))
+
+
+async def test_a_service_without_migrations_has_them_too(database_url: str, database: Database) -> None:
+    assert await migrate(database_url, ()) == []
+    assert "focushub.idempotency_keys" in await tables(database)
+
+
+async def test_a_database_of_an_older_kit_gets_them_at_the_next_migration(
+    database_url: str, database: Database, tmp_path: Path
+) -> None:
+    """Though no file of its own is new."""
+    await migrate(database_url, NOTES)
+    await database.execute("DROP SCHEMA focushub CASCADE")
+    assert await migrate(database_url, NOTES, dry_run=True) == []
+    assert await migrate(database_url, NOTES) == []
+    assert "focushub.idempotency_keys" in await tables(database)
