@@ -22,8 +22,10 @@ import asyncio
 import copy
 import inspect
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,10 +35,14 @@ from focushub_core import settings as settings_module
 from focushub_core.database import Database, migrate
 from focushub_core.database.migrations import Source
 from focushub_core.errors import FocusHubError
+from focushub_core.database.upkeep import Work, kept_up
 from focushub_core.health import Check
-from focushub_core.http import handlers
+from focushub_core.http import handlers, idempotency
+from focushub_core.http.conditional import IfMatch
+from focushub_core.http.pages import Paging
 from focushub_core.http.routing import Route
 from focushub_core.identity.keys import KeySource, download
+from focushub_core.http.soft_delete import SoftDelete
 from focushub_core.identity.user import User
 from focushub_core.identity.verifier import Verifier
 from focushub_core.part import Part
@@ -58,6 +64,8 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     auth_issuer: str = "focushub"
     auth_audience: str = "focushub"
     redis_url: Secret | None = None
+    cursor_secret: Secret | None = None
+    """Signs the cursors of lists; needed by a service with a handler that takes a `Paging`."""
     """Where the limits of handlers (`limit`) are shared; without it each process keeps them alone."""
     trusted_proxies: str = ""
     """Networks whose ``X-Forwarded-For`` is believed by limits that count by address; none by default."""
@@ -77,11 +85,15 @@ class Service(Part):
     database: Database | None = None
     """Declared on the class; each service object opens one of its own."""
 
+    soft_deletes: ClassVar[Sequence[SoftDelete]] = ()
+    """What it deletes softly, and so has to purge."""
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
         super().__init__(settings, stack=stack)
         self.verifier = self._verifier()
         self.providers[User] = self.verifier.user_of
         self.limits = self._limits()
+        self.providers[IfMatch] = IfMatch.of
+        self.provide_pages(Paging)
         if self.database is not None:
             self.database = copy.copy(self.database)
             self.provide(Database, self.database)
@@ -95,6 +107,7 @@ class Service(Part):
             resources.push_async_callback(self.database.close)
         if self.limits is not None:
             resources.push_async_callback(self.limits.limiter.close)
+            await resources.enter_async_context(kept_up(list(self.upkeep())))
 
     def middlewares(self) -> Iterable[Any]:
         return () if self.limits is None else (self.limits.middleware,)
@@ -106,6 +119,22 @@ class Service(Part):
 
     async def fetch_keys(self) -> bytes:
         """The JWKS document with the keys that tokens are verified with; asked rarely (`identity.keys`)."""
+    def provide_pages(self, kind: type[Paging]) -> None:
+        """Handlers with a parameter of this type get the page that is asked for; call it in ``__init__``."""
+        if self.settings.cursor_secret is not None:
+            self.providers[kind] = kind.provider(self.settings.cursor_secret.reveal())
+
+    def upkeep(self) -> Iterator[Work]:
+        """What is done to the database now and then: by default, purging."""
+        database = self.database
+        if database is None:
+            return
+        habits = chain.from_iterable(route.habits for route in self.all_routes())
+        if any(isinstance(habit, idempotency.Idempotent) for habit in habits):
+            yield partial(idempotency.purge, database)
+        for deletion in self.soft_deletes:
+            yield partial(self._purge, deletion, database)
+
         return await download(str(self.settings.auth_jwks_url))
 
     def load_settings(self, stack: Stack | None) -> Settings:
@@ -153,6 +182,9 @@ class Service(Part):
 
     def _required(self) -> Iterator[str]:
         """Settings that this service cannot do without."""
+    async def _purge(self, deletion: SoftDelete, database: Database) -> None:
+        await deletion.purge(database, self.clock())
+
         if self.database is not None:
             yield "DATABASE_URL"
         own_keys = type(self).fetch_keys is not Service.fetch_keys
@@ -160,6 +192,8 @@ class Service(Part):
             yield "AUTH_JWKS_URL"
 
     def _limits(self) -> RateLimits | None:
+        if any(handlers.takes(route, Paging) for route in self.all_routes()):
+            yield "CURSOR_SECRET"
         """The limits that handlers bring along; without any there is no limiter, and Redis is not looked for."""
         policies = [policy for route in self.all_routes() for policy in limits_of(route.function)]
         if not policies:
