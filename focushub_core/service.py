@@ -33,16 +33,17 @@ from aiohttp import web
 
 from focushub_core import settings as settings_module
 from focushub_core.database import Database, migrate
+from focushub_core.database import metrics as pool_metrics
 from focushub_core.database.migrations import Source
-from focushub_core.errors import FocusHubError
 from focushub_core.database.upkeep import Work, kept_up
+from focushub_core.errors import FocusHubError
 from focushub_core.health import Check
 from focushub_core.http import handlers, idempotency
 from focushub_core.http.conditional import IfMatch
 from focushub_core.http.pages import Paging
 from focushub_core.http.routing import Route
-from focushub_core.identity.keys import KeySource, download
 from focushub_core.http.soft_delete import SoftDelete
+from focushub_core.identity.keys import KeySource, download
 from focushub_core.identity.user import User
 from focushub_core.identity.verifier import Verifier
 from focushub_core.part import Part
@@ -63,9 +64,9 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     """Where the keys are that tokens are verified with; needed by a service with a handler that takes a `User`."""
     auth_issuer: str = "focushub"
     auth_audience: str = "focushub"
-    redis_url: Secret | None = None
     cursor_secret: Secret | None = None
     """Signs the cursors of lists; needed by a service with a handler that takes a `Paging`."""
+    redis_url: Secret | None = None
     """Where the limits of handlers (`limit`) are shared; without it each process keeps them alone."""
     trusted_proxies: str = ""
     """Networks whose ``X-Forwarded-For`` is believed by limits that count by address; none by default."""
@@ -84,19 +85,20 @@ class Service(Part):
     settings: ServiceSettings
     database: Database | None = None
     """Declared on the class; each service object opens one of its own."""
-
     soft_deletes: ClassVar[Sequence[SoftDelete]] = ()
     """What it deletes softly, and so has to purge."""
+
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
         super().__init__(settings, stack=stack)
         self.verifier = self._verifier()
         self.providers[User] = self.verifier.user_of
-        self.limits = self._limits()
         self.providers[IfMatch] = IfMatch.of
         self.provide_pages(Paging)
+        self.limits = self._limits()
         if self.database is not None:
             self.database = copy.copy(self.database)
             self.provide(Database, self.database)
+            pool_metrics.register(self.database, self.metrics.registry)
             self.checks.append(Check("database", self.database.check))
 
     async def open(self, resources: AsyncExitStack) -> None:
@@ -105,9 +107,9 @@ class Service(Part):
         if self.database is not None and self.settings.database_url is not None:
             await self.database.open(self.settings.database_url.reveal())
             resources.push_async_callback(self.database.close)
+            await resources.enter_async_context(kept_up(list(self.upkeep())))
         if self.limits is not None:
             resources.push_async_callback(self.limits.limiter.close)
-            await resources.enter_async_context(kept_up(list(self.upkeep())))
 
     def middlewares(self) -> Iterable[Any]:
         return () if self.limits is None else (self.limits.middleware,)
@@ -117,8 +119,6 @@ class Service(Part):
         if self.limits is not None:
             app.on_response_prepare.append(self.limits.add_fields)
 
-    async def fetch_keys(self) -> bytes:
-        """The JWKS document with the keys that tokens are verified with; asked rarely (`identity.keys`)."""
     def provide_pages(self, kind: type[Paging]) -> None:
         """Handlers with a parameter of this type get the page that is asked for; call it in ``__init__``."""
         if self.settings.cursor_secret is not None:
@@ -135,6 +135,8 @@ class Service(Part):
         for deletion in self.soft_deletes:
             yield partial(self._purge, deletion, database)
 
+    async def fetch_keys(self) -> bytes:
+        """The JWKS document with the keys that tokens are verified with; asked rarely (`identity.keys`)."""
         return await download(str(self.settings.auth_jwks_url))
 
     def load_settings(self, stack: Stack | None) -> Settings:
@@ -180,20 +182,20 @@ class Service(Part):
         declaring = next(kind for kind in cls.__mro__ if "database" in vars(kind))
         return Path(inspect.getfile(declaring)).parent / declared
 
-    def _required(self) -> Iterator[str]:
-        """Settings that this service cannot do without."""
     async def _purge(self, deletion: SoftDelete, database: Database) -> None:
         await deletion.purge(database, self.clock())
 
+    def _required(self) -> Iterator[str]:
+        """Settings that this service cannot do without."""
         if self.database is not None:
             yield "DATABASE_URL"
         own_keys = type(self).fetch_keys is not Service.fetch_keys
         if not own_keys and any(_knows_people(route) for route in self.all_routes()):
             yield "AUTH_JWKS_URL"
-
-    def _limits(self) -> RateLimits | None:
         if any(handlers.takes(route, Paging) for route in self.all_routes()):
             yield "CURSOR_SECRET"
+
+    def _limits(self) -> RateLimits | None:
         """The limits that handlers bring along; without any there is no limiter, and Redis is not looked for."""
         policies = [policy for route in self.all_routes() for policy in limits_of(route.function)]
         if not policies:
