@@ -256,3 +256,22 @@ async def test_closing_fails_who_waits_and_cuts_what_is_in_use() -> None:
     with pytest.raises(Unavailable):
         await pool.acquire(1)
     assert server.open == 0
+
+
+async def test_a_check_gets_one_more_than_all_and_it_is_closed_again() -> None:
+    """Whoever holds the others may hold them for long."""
+    server = Server()
+    pool = _pool(server, max_size=2)
+    held = [await pool.acquire(1) for _ in range(2)]
+    later = asyncio.create_task(pool.acquire(5))
+    await asyncio.sleep(0)
+    checks = [asyncio.create_task(pool.acquire(5, first=True)) for _ in range(3)]
+    await _turns()
+    assert (server.open, [check.done() for check in checks].count(True), later.done()) == (3, 1, False)
+    pool.release(next(check.result() for check in checks if check.done()))
+    await _turns()
+    assert server.open == 2
+    for session in held:
+        pool.release(session)
+    await asyncio.gather(*(check for check in checks if not check.done()))
+    await pool.close()
