@@ -47,7 +47,7 @@ REJECTED: web.RequestKey[FocusHubError] = web.RequestKey("gateway.rejected", Foc
 
 
 class GatewaySettings(Settings, frozen=True, kw_only=True):
-    """What a gateway reads; where its services are, it reads from ``TASK_SERVICE_URL`` and its like."""
+    """What a gateway reads; where its services are, ``TASK_SERVICE_URL`` and its like say, or ``SERVICE_URL``."""
 
     auth_jwks_url: str
     auth_issuer: str = "focushub"
@@ -183,15 +183,18 @@ def signed_in(request: web.Request) -> User:
 
 
 def _pools(stack: Stack) -> dict[str, Pool]:
-    """A pool per service: at ``<KEY>_SERVICE_URL`` (a comma list), else where the stack's file says."""
+    """A pool per service: at ``<KEY>_SERVICE_URL`` (a comma list), else as ``SERVICE_URL`` says of all of them.
+
+    That has ``{name}`` and ``{port}`` as in the stack's file: ``http://{name}:{port}`` where parts have hosts of their
+    own, so that a gateway there knows a service that joined without being told.
+    """
     values = settings_module.read_layers(stack.root)
-    return {
-        key: Pool.of(
-            service.name,
-            _listed(values.get(f"{service.variable}_SERVICE_URL", f"http://127.0.0.1:{service.port}")),
-        )
-        for key, service in stack.services.items()
-    }
+    everywhere = values.get("SERVICE_URL", "http://127.0.0.1:{port}")
+    pools = {}
+    for key, service in stack.services.items():
+        by_rule = everywhere.replace("{name}", service.name).replace("{port}", str(service.port))
+        pools[key] = Pool.of(service.name, _listed(values.get(f"{service.variable}_SERVICE_URL", by_rule)))
+    return pools
 
 
 def _listed(urls: str) -> list[str]:

@@ -121,6 +121,32 @@ def prepare(directory: Path) -> None:
     click.echo("\n".join(f"Wrote {path}" for path in written) if written else "Nothing is missing.")
 
 
+@main.group()
+def add() -> None:
+    """Add to a stack that is there."""
+
+
+@add.command("service")
+@click.argument("name")
+@stack_folder
+@click.option("--port", metavar="N", type=int, help="Where it listens; the next free one from 3005 on.")
+def add_service(name: str, directory: Path, port: int | None) -> None:
+    """Add a service to a stack: folder, routes, database, containers, tests.
+
+    NAME is a plain word, such as notes: the folder becomes notes-service, the path /v1/notes. The service keeps items
+    of which each person sees their own, so that there is something to change; its tests pass as they are.
+
+    It is all or nothing. Of the stack's own files focushub.toml gets one table, .env a password, and Compose's list of
+    further services a line, each at the end.
+    """
+    from . import show
+    from .add import add as carry_out
+
+    root = _root(directory)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    show.added(carry_out(root, name, port), directory)
+
+
 @main.command()
 @stack_folder
 @click.option(
@@ -196,7 +222,9 @@ def status(directory: Path, as_json: bool) -> None:
 
 @main.command()
 @stack_folder
-@click.option("--service", metavar="SERVICE", help="Only this one's database.")
+@click.option(
+    "--service", "services", metavar="SERVICE", multiple=True, help="Only this one's; may be repeated."
+)
 @click.option("--status", "show_status", is_flag=True, help="Only show what is applied and what is not.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be applied.")
 @click.option(
@@ -206,7 +234,7 @@ def status(directory: Path, as_json: bool) -> None:
     help="A superuser's URL: first make each service's role and database there. Also as POSTGRES_ADMIN_URL.",
 )
 def migrate(
-    directory: Path, service: str | None, show_status: bool, dry_run: bool, postgres: str | None
+    directory: Path, services: tuple[str, ...], show_status: bool, dry_run: bool, postgres: str | None
 ) -> None:
     """Bring the databases up to date.
 
@@ -219,8 +247,8 @@ def migrate(
     if postgres is not None and not (show_status or dry_run):
         from .databases import provision
 
-        provision(root, postgres, service)
-    sys.exit(bring_up_to_date(root, service=service, show_status=show_status, dry_run=dry_run))
+        provision(root, postgres, services)
+    sys.exit(bring_up_to_date(root, services=services, show_status=show_status, dry_run=dry_run))
 
 
 @main.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ from focushub_core.stack import ServiceEntry
 from .local.migrate import addresses, choose
 
 
-def provision(root: Path, admin_url: str, only: str | None = None) -> None:
+def provision(root: Path, admin_url: str, only: Sequence[str] = ()) -> None:
     """Makes each service's role and database on the server at ``admin_url``, a superuser's; again does no harm.
 
     Names and passwords are those of ``<SERVICE>_DATABASE_URL``. Raises `ConfigurationError` where one is missing.

@@ -37,6 +37,9 @@ DEVICES = frozenset(
 
 OTHERS = frozenset({"localhost", "default", "focushub-core", "focushub-generator"})
 
+OF_PLACES = frozenset({"dashboard", "docker", "kubernetes"})
+"""No service's: the gateway's own path; names whose DOCKER_HOST or KUBERNETES_PORT would be taken for its settings."""
+
 
 BUNDLED = (
     ServiceEntry(
@@ -74,11 +77,15 @@ def stack_spec(name: str) -> StackSpec:
     return StackSpec(name, tuple(services))
 
 
-def check_name(name: str) -> None:
-    """Raises `ConfigurationError`, one line saying what to do, when ``name`` cannot be a stack's name."""
-    for is_wrong, advice in REFUSALS:
+def check_name(name: str, noun: str = "stack", *, longest: int = MAX_NAME) -> None:
+    """Raises `ConfigurationError`, one line saying what to do, when ``name`` cannot be a stack's or a service's."""
+    for is_wrong, advice in STACK_REFUSALS if noun == "stack" else SERVICE_REFUSALS:
         if is_wrong(name):
-            raise ConfigurationError(f"{_shown(name)} cannot be a stack's name: {advice}")
+            raise ConfigurationError(f"{_shown(name)} cannot be a {noun}'s name: {advice}")
+    if len(name) > longest:
+        raise ConfigurationError(
+            f"{_shown(name)} cannot be a {noun}'s name: it is too long; use at most {longest} characters"
+        )
 
 
 def _shown(name: str) -> str:
@@ -92,8 +99,11 @@ def _is_path(name: str) -> bool:
 
 
 def _is_reserved(name: str) -> bool:
-    services = {f"{bundled.key}-service" for bundled in BUNDLED}
-    return name in PARTS | services | YAML_WORDS | DEVICES | OTHERS
+    return name in PARTS | YAML_WORDS | DEVICES | OTHERS
+
+
+def _is_a_bundled_folder(name: str) -> bool:
+    return name in {f"{bundled.key}-service" for bundled in BUNDLED}
 
 
 def _is_of_postgres(name: str) -> bool:
@@ -103,20 +113,30 @@ def _is_of_postgres(name: str) -> bool:
     )
 
 
-REFUSALS: tuple[tuple[Callable[[str], bool], str], ...] = (
+Refusal = tuple[Callable[[str], bool], str]
+RESERVED = "that word is reserved for a part of a stack or of a tool; add a word, such as my-gateway"
+STACK_REFUSALS: tuple[Refusal, ...] = (
     (lambda name: not name.strip(), "it is empty; give one with --name, such as --name my-stack"),
     (_is_path, "it is a path; give the folder as DIR and a plain name with --name, such as --name my-stack"),
     (lambda name: not name.isascii(), "use only the letters a to z, digits and hyphens, such as my-stack"),
     (lambda name: len(name) > MAX_NAME, f"it is too long; use at most {MAX_NAME} characters"),
     (_is_of_postgres, "PostgreSQL has that name for itself; add a word, such as my-postgres"),
     (keyword.iskeyword, "it is a word of Python's grammar; add a word, such as my-class"),
-    (
-        _is_reserved,
-        "that word is reserved for a part of a stack or of a tool; add a word, such as my-gateway",
-    ),
+    (lambda name: _is_reserved(name) or _is_a_bundled_folder(name), RESERVED),
     (
         lambda name: NAME.fullmatch(name) is None,
         "begin with a letter, then lower-case letters, digits and single hyphens, such as my-stack-2",
     ),
 )
 """Checked in this order, so that the first line that fits is the most helpful one."""
+SERVICE_REFUSALS: tuple[Refusal, ...] = (
+    (lambda name: not name.strip(), "it is empty; give a plain word, such as notes"),
+    (_is_path, "it is a path; give a plain word, such as notes, and the stack's folder as DIR"),
+    (lambda name: not name.isascii(), "use only the letters a to z, digits and hyphens, such as notes"),
+    (keyword.iskeyword, "it is a word of Python's grammar; add a word, such as my-class"),
+    (lambda name: _is_reserved(name) or name in OF_PLACES, RESERVED),
+    (
+        lambda name: len(name) <= MAX_NAME and NAME.fullmatch(name) is None,
+        "begin with a letter, then lower-case letters, digits and single hyphens, such as order-book",
+    ),
+)

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from focushub_generator import cli
 
-COMMANDS = ["balance", "generate", "logs", "migrate", "prepare", "psql", "run", "status", "up"]
+COMMANDS = ["add", "balance", "generate", "logs", "migrate", "prepare", "psql", "run", "status", "up"]
 
 
 def run(*words: str) -> Result:
@@ -139,9 +139,14 @@ PASSED_ON: list[tuple[str, str, list[object], dict[str, object]]] = [
     ("run gateway --reload", "run_part", ["gateway"], {"reload": True}),
     ("status", "status", [], {"as_json": False}),
     ("status --json", "status", [], {"as_json": True}),
-    ("migrate", "migrate", [], {"service": None, "show_status": False, "dry_run": False}),
-    ("migrate --service s --status", "migrate", [], {"service": "s", "show_status": True, "dry_run": False}),
-    ("migrate --dry-run", "migrate", [], {"service": None, "show_status": False, "dry_run": True}),
+    ("migrate", "migrate", [], {"services": (), "show_status": False, "dry_run": False}),
+    (
+        "migrate --service s --service t --status",
+        "migrate",
+        [],
+        {"services": ("s", "t"), "show_status": True, "dry_run": False},
+    ),
+    ("migrate --dry-run", "migrate", [], {"services": (), "show_status": False, "dry_run": True}),
     ("logs", "logs", [], {"service": None, "request": None, "follow": False}),
     ("logs --service s --request r -f", "logs", [], {"service": "s", "request": "r", "follow": True}),
     ("psql task-service", "psql", ["task-service"], {}),
@@ -170,7 +175,9 @@ def test_balance_passes_its_upstreams_on() -> None:
     with mock.patch("focushub_core.proxy.standalone.balance", return_value=0) as called:
         words = ("--listen", "127.0.0.1:1", "--upstream", "a:2", "--upstream", "b:3")
         assert run("balance", *words, "--policy", "least-requests").exit_code == 0
-    called.assert_called_once_with("127.0.0.1:1", ("a:2", "b:3"), "least-requests", "/readyz")
+    called.assert_called_once_with(
+        "127.0.0.1:1", ("a:2", "b:3"), "least-requests", "/readyz", count=1, log_format="text"
+    )
 
 
 @pytest.mark.parametrize(

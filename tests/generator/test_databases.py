@@ -62,7 +62,7 @@ def test_each_service_with_a_database_gets_its_own(root: Path, made: list[tuple[
 
 
 def test_one_may_be_named(root: Path, made: list[tuple[str, str, str]]) -> None:
-    databases.provision(root, ADMIN, "order-book-service")
+    databases.provision(root, ADMIN, ["order-book-service"])
     assert made == [("shop_orders", "shop_orders", "o_2")]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from focushub_generator import cli, render
+from focushub_generator import add, cli, render
 from focushub_generator.plan import RENDERED, layers, plan
 from focushub_generator.resources import data_root, inventory
 from focushub_generator.spec import stack_spec
@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SPEC = stack_spec("my-stack")
 RENDERED_FILES = [file for file in inventory() if file.startswith(RENDERED)]
 VERBATIM = [copy.source for copy in plan(SPEC, inventory()).copies]
+VERBATIM += [file for file in inventory() if file.startswith(add.TEMPLATE)]
 
 LOOPS = {
     ".env.example": 1,
@@ -70,7 +71,7 @@ def test_template_python_is_python(file: str) -> None:
 
 def test_every_template_belongs_to_a_layer() -> None:
     """So that nothing lies there unused."""
-    places = (RENDERED, *(layer.source for layer in layers(SPEC)))
+    places = (RENDERED, f"{add.TEMPLATE}/", *(layer.source for layer in layers(SPEC)))
     others = {file for file in inventory() if not file.startswith(places)}
     assert others == {"templates/README.md", "templates/stack/cookiecutter.json"}
 

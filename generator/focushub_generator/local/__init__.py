@@ -6,6 +6,7 @@ What a command needs is loaded when it is called.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["logs", "migrate", "psql", "run_part", "status", "up"]
@@ -42,11 +43,11 @@ def status(root: Path, *, as_json: bool) -> int:
     return show(root, as_json=as_json)
 
 
-def migrate(root: Path, *, service: str | None, show_status: bool, dry_run: bool) -> int:
+def migrate(root: Path, *, services: Sequence[str], show_status: bool, dry_run: bool) -> int:
     """Brings the databases up to date, or shows what would be done."""
     from focushub_generator.local.migrate import migrate as run
 
-    return run(root, service=service, show_status=show_status, dry_run=dry_run)
+    return run(root, services=services, show_status=show_status, dry_run=dry_run)
 
 
 def logs(root: Path, *, service: str | None, request: str | None, follow: bool) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from focushub_core import stack as stacks
@@ -12,10 +12,10 @@ from focushub_core.settings import read_layers
 from focushub_core.stack import ServiceEntry, Stack
 
 
-def migrate(root: Path, *, service: str | None, show_status: bool, dry_run: bool) -> int:
+def migrate(root: Path, *, services: Sequence[str], show_status: bool, dry_run: bool) -> int:
     """Applies what is pending, or shows it; 1 if a database could not be brought up to date."""
     stack = stacks.load(root)
-    chosen = choose(stack, service)
+    chosen = choose(stack, services)
     urls = addresses(chosen, read_layers(root))
     results = asyncio.run(_all(root, urls, show_status=show_status, dry_run=dry_run))
     failed = [result for result in results.values() if isinstance(result, FocusHubError | OSError)]
@@ -25,16 +25,16 @@ def migrate(root: Path, *, service: str | None, show_status: bool, dry_run: bool
     return 1 if failed else 0
 
 
-def choose(stack: Stack, service: str | None) -> list[ServiceEntry]:
-    """The services that have a database, or the one named. Raises `ConfigurationError` for a name that is none."""
+def choose(stack: Stack, services: Sequence[str]) -> list[ServiceEntry]:
+    """The services that have a database, or those named. Raises `ConfigurationError` for a name that is none."""
     found = [entry for entry in stack.services.values() if entry.database is not None]
-    if service is None:
-        return found
-    chosen = [entry for entry in found if service in {entry.name, entry.key}]
-    if not chosen:
+    unknown = set(services) - {name for entry in found for name in (entry.name, entry.key)}
+    if unknown:
         names = ", ".join(entry.name for entry in found)
-        raise ConfigurationError(f"there is no service {service} with a database; there are {names}")
-    return chosen
+        raise ConfigurationError(
+            f"there is no service {', '.join(sorted(unknown))} with a database; there are {names}"
+        )
+    return [entry for entry in found if not services or {entry.name, entry.key} & set(services)]
 
 
 def addresses(chosen: list[ServiceEntry], settings: Mapping[str, str]) -> dict[ServiceEntry, str]:

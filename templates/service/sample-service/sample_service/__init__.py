@@ -1,0 +1,1 @@
+"""Items, each person's own."""
