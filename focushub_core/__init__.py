@@ -42,12 +42,17 @@ if TYPE_CHECKING:
         post,
         put,
     )
-    from focushub_core.http.pages import Pager
+    from focushub_core.http.conditional import EntityTags, IfMatch
+    from focushub_core.http.idempotency import Idempotent
+    from focushub_core.http.location import Located
+    from focushub_core.http.merge_patch import Patch
     from focushub_core.http.models import UNSET, Int32, Int64, Query, Unset, WallClock
+    from focushub_core.http.pages import Pager, Paging
+    from focushub_core.http.soft_delete import SoftDelete
     from focushub_core.identity import User
     from focushub_core.part import Part
-    from focushub_core.rules import Rule, Wrong
     from focushub_core.ratelimit import limit
+    from focushub_core.rules import Rule, Wrong
     from focushub_core.service import Service, ServiceSettings
     from focushub_core.settings import Secret, Settings
 
@@ -75,7 +80,13 @@ _WHERE = {
     ),
     "focushub_core.rules": ("Rule", "Wrong"),
     "msgspec": ("Meta",),
-    "focushub_core.http.pages": ("Limit", "Page", "Pager"),
+    "focushub_core.http.pages": ("Limit", "Page", "Pager", "Paging"),
+    # HTTP habits, one line each
+    "focushub_core.http.conditional": ("EntityTags", "IfMatch"),
+    "focushub_core.http.idempotency": ("Idempotent",),
+    "focushub_core.http.location": ("Located",),
+    "focushub_core.http.merge_patch": ("Patch",),
+    "focushub_core.http.soft_delete": ("SoftDelete",),
     "focushub_core.identity.user": ("User",),
     "focushub_core.ratelimit.limits": ("limit",),
     # what it raises
@@ -127,6 +138,13 @@ __all__ = [  # noqa: RUF022 - grouped as above
     "Limit",
     "Page",
     "Pager",
+    "Paging",
+    "EntityTags",
+    "IfMatch",
+    "Idempotent",
+    "Located",
+    "Patch",
+    "SoftDelete",
     "User",
     "limit",
     "BadRequest",

@@ -26,9 +26,9 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 import msgspec
 from aiohttp import web
 
-from focushub_core.errors import BadRequest, Invalid
+from focushub_core.errors import BadRequest, FieldError, Invalid
 from focushub_core.http.description import Description
-from focushub_core.validation import field_error
+from focushub_core.http.parameters import parameter
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -110,8 +110,15 @@ class Paging:
     def provider(cls, secret: str) -> Callable[[web.Request], Paging]:
         """Reads pages out of requests. A cursor is only good on the route that gave it."""
 
+        limits = parameter("limit", "query", "limit", Limit, cls.default_limit)
+        cursors = parameter("cursor", "query", "cursor", str, None)
+
         def page(request: web.Request) -> Paging:
-            return cls(secret, _template(request), cls._limit(request), request.query.get("cursor"))
+            wrong: list[FieldError] = []
+            limit, cursor = limits.read(request, wrong), cursors.read(request, wrong)
+            if wrong:
+                raise Invalid(wrong[0].detail, errors=wrong)
+            return cls(secret, _template(request), limit, cursor)
 
         return page
 
@@ -126,14 +133,6 @@ class Paging:
         ]
         description.refuses(400, "invalid_cursor")
         description.refuses(422, Invalid.code)
-
-    @classmethod
-    def _limit(cls, request: web.Request) -> int:
-        try:
-            return msgspec.convert(request.query.get("limit", cls.default_limit), Limit, strict=False)
-        except msgspec.ValidationError as error:
-            wrong = field_error(error, "limit")
-            raise Invalid(wrong.detail, errors=[wrong]) from None
 
 
 @lru_cache(maxsize=256)  # a key derivation and a decoder a list, not a request

@@ -101,7 +101,7 @@ class SoftDelete:
         for table in self._children:
             await _purge(database, table, "", now)
         blocked = "".join(
-            f" AND NOT EXISTS (SELECT 1 FROM {table} c WHERE c.{column} = r.id)"
+            f" AND NOT EXISTS (SELECT 1 FROM {table} c WHERE c.user_id = r.user_id AND c.{column} = r.id)"
             for table, column in self._children.items()
         )
         return await _purge(database, self._table, blocked, now)
