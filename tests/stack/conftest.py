@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 FOCUSHUB = [sys.executable, "-m", "focushub_generator"]
-HTTP_PORTS = (8080, 3000, 3001, 3002, 3003, 3004, 3100)
+HTTP_PORTS = (8080, 3000, 3001, 3002, 3003, 3004, 3005, 3100)
 
 
 def free_offset() -> int:
@@ -85,13 +85,19 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack ``shop``, from the installed library, healthy."""
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stack ``shop`` as the installed library writes it; a module's own `root` may change it before it starts."""
     root = tmp_path_factory.mktemp("stacks") / "shop"
     generate = [*FOCUSHUB, "generate", str(root), "--name", "shop"]
     home = tmp_path_factory.mktemp("home")
     subprocess.run(generate, check=True, env=os.environ | {"HOME": str(home)}, stdout=subprocess.DEVNULL)
     assert list(home.iterdir()) == []
+    return root
+
+
+@pytest.fixture(scope="module")
+def shop(root: Path) -> Iterator[Stack]:
+    """That stack, healthy."""
     stack = Stack(root, free_offset())
     try:
         stack.wait_until_ready()

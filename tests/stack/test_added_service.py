@@ -1,0 +1,108 @@
+"""A fifth service, in a stack that its owner has edited: behind the token check, in health, metrics and documents."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Stack
+
+pytestmark = pytest.mark.stack
+
+ADD = [sys.executable, "-m", "focushub_generator", "add", "service"]
+
+
+@pytest.fixture(scope="module")
+def root(root: Path) -> Path:
+    """The stack ``shop``, edited, with a service ``notes``."""
+    file = root / "focushub.toml"
+    file.write_text(file.read_text().replace("[gateway]", "# One is enough here.\n[gateway]  # mine"))
+    subprocess.run([*ADD, "notes", str(root)], check=True, stdout=subprocess.DEVNULL)
+    return root
+
+
+@pytest.fixture(scope="module")
+def token(shop: Stack) -> str:
+    """Ann's, who registered and logged in through the balancer."""
+    ann = {"email": "ann@example.org", "password": "correct staple battery"}
+    assert ask(shop, "POST", "/v1/auth/register", ann | {"display_name": "Ann"})[0] == 202
+    status, tokens = ask(shop, "POST", "/v1/auth/login", ann)
+    assert status == 200
+    return str(tokens["access_token"])
+
+
+def ask(
+    shop: Stack, method: str, path: str, body: object = None, token: str | None = None
+) -> tuple[int, Any]:
+    """Status and JSON of a request through the balancer."""
+    headers = {"Content-Type": "application/json"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(shop.url + path, data, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def test_it_is_reached_through_the_balancer_and_kept_by_the_gateways_token_check(
+    shop: Stack, token: str
+) -> None:
+    status, problem = ask(shop, "GET", "/v1/notes")
+    assert (status, problem["code"]) == (401, "unauthorized")
+    status, made = ask(shop, "POST", "/v1/notes", {"text": "Buy milk"}, token)
+    assert (status, made["text"]) == (201, "Buy milk")
+    assert ask(shop, "GET", f"/v1/notes/{made['id']}", token=token) == (200, made)
+    assert ask(shop, "GET", "/v1/notes", token=token)[1]["items"] == [made]
+
+
+def test_it_is_healthy_and_status_says_so(shop: Stack) -> None:
+    notes = shop.parts()["notes-service"]
+    assert (notes["kind"], notes["status"]) == ("service", "healthy")
+    status, health = shop.get(notes["url"] + "/health")
+    assert (status, health["service"], health["database"]) == (200, "notes-service", "connected")
+
+
+def test_it_has_a_database_of_its_own(shop: Stack) -> None:
+    done = shop.run("-m", "focushub_generator", "migrate", "--status")
+    assert done.returncode == 0
+    assert re.search(r"^notes-service +applied +0001_items\.sql$", done.stdout, re.MULTILINE)
+
+
+def test_its_requests_are_in_its_metrics(shop: Stack, token: str) -> None:
+    assert ask(shop, "GET", "/v1/notes", token=token)[0] == 200
+    with urllib.request.urlopen(shop.parts()["notes-service"]["url"] + "/metrics", timeout=5) as response:
+        text = response.read().decode()
+    assert re.search(
+        r'^http_requests_total{method="GET",route="/v1/notes",status="200"} ', text, re.MULTILINE
+    )
+
+
+def test_its_own_tests_pass(shop: Stack) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        command, cwd=shop.root / "notes-service", env=environ, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_second_one_joins_while_the_stack_runs_and_breaks_nothing(shop: Stack) -> None:
+    """It is there after the next start; until then its path is nobody's."""
+    done = shop.run("-m", "focushub_generator", "add", "service", "order-book")
+    assert done.returncode == 0, done.stderr
+    assert ask(shop, "GET", "/v1/order-book")[0] == 404
+    assert {part["status"] for part in shop.parts().values()} == {"healthy"}
