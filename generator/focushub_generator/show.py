@@ -23,6 +23,7 @@ NOTES = {
     "focushub.toml": "services, ports, routes, limits, said once",
     "gateway": "checks tokens and limits, routes",
     "load-balancer": "in front of the gateways",
+    "monitoring": "Prometheus and Grafana, Elasticsearch and Kibana",
     "nginx": "in front of it all, in containers",
     "shared": "what the services agree on",
     "tests": "the stack as a whole",

@@ -30,6 +30,7 @@ LOOPS = {
     "docker-compose.override.yml": 1,
     "docker-compose.yml": 5,
     "focushub.toml": 1,
+    "monitoring/prometheus/prometheus.yml": 1,
 }
 """Where a list of services is written out, and how often."""
 
