@@ -91,27 +91,40 @@ def _service_values(service: ServiceEntry) -> dict[str, Any]:
         "day_aware": list(service.day_aware),
         "database_url": database_url(service),
         "environment": environment(service),
+        "database_url_in_pods": _database_url(service, f"$({_password_of(service)})"),
+        "secrets": [_password_of(service), *_secrets(service)],
     }
 
 
 def database_url(service: ServiceEntry) -> str:
     """A service's database as Compose writes it, its password taken from ``.env``."""
-    password = from_env(f"{service.variable}_DATABASE_PASSWORD")
-    return f"postgresql://{service.database}:{password}@postgres:5432/{service.database}"
+    return _database_url(service, from_env(_password_of(service)))
 
 
 def environment(service: ServiceEntry) -> dict[str, str]:
     """What a service's container gets beside what all get: its database and the secrets that it uses, no other's."""
-    secrets = ("CURSOR_SECRET", *OWN_SECRETS.get(service.key, ()))
     return {
         f"{service.variable}_DATABASE_URL": database_url(service),
-        **{name: from_env(name) for name in secrets},
+        **{name: from_env(name) for name in _secrets(service)},
     }
 
 
 def from_env(name: str) -> str:
     """Compose's way to take ``name`` from ``.env`` and to say what to do where it is missing."""
     return f"${{{name}:?run focushub prepare}}"
+
+
+def _database_url(service: ServiceEntry, password: str) -> str:
+    return f"postgresql://{service.database}:{password}@postgres:5432/{service.database}"
+
+
+def _password_of(service: ServiceEntry) -> str:
+    return f"{service.variable}_DATABASE_PASSWORD"
+
+
+def _secrets(service: ServiceEntry) -> tuple[str, ...]:
+    """The secrets of ``.env`` that the service uses, beside its database's password."""
+    return ("CURSOR_SECRET", *OWN_SECRETS.get(service.key, ()))
 
 
 def _refuse_twice(rendered: tuple[str, ...], copies: tuple[Copy, ...]) -> None:

@@ -22,6 +22,7 @@ NOTES = {
     "docker-compose.yml": "the production form",
     "focushub.toml": "services, ports, routes, limits, said once",
     "gateway": "checks tokens and limits, routes",
+    "kubernetes": "a base for Kustomize",
     "load-balancer": "in front of the gateways",
     "monitoring": "Prometheus and Grafana, Elasticsearch and Kibana",
     "nginx": "in front of it all, in containers",

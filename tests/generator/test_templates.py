@@ -30,6 +30,10 @@ LOOPS = {
     "docker-compose.override.yml": 1,
     "docker-compose.yml": 5,
     "focushub.toml": 1,
+    "kubernetes/base/gateway.yaml": 1,
+    "kubernetes/base/kustomization.yaml": 1,
+    "kubernetes/base/migrate.yaml": 1,
+    "kubernetes/base/services.yaml": 2,
     "monitoring/prometheus/prometheus.yml": 1,
 }
 """Where a list of services is written out, and how often."""
