@@ -15,6 +15,7 @@ from .add import Added
 from .spec import StackSpec
 
 NOTES = {
+    ".github": "lint, tests and the journey, for GitHub Actions",
     ".env": "fresh secrets; git ignores it",
     "compose": "services that join later",
     "docker": "one Dockerfile for all Python parts",
