@@ -36,7 +36,7 @@ from focushub_core.database import Database, migrate
 from focushub_core.database import metrics as pool_metrics
 from focushub_core.database.migrations import Source
 from focushub_core.database.upkeep import Work, kept_up
-from focushub_core.errors import FocusHubError
+from focushub_core.errors import ConfigurationError, FocusHubError
 from focushub_core.health import Check
 from focushub_core.http import handlers, idempotency
 from focushub_core.http.conditional import IfMatch
@@ -168,7 +168,8 @@ class Service(Part):
             settings = settings_module.load(DatabaseSettings, owner=cls.key())
             applied = asyncio.run(migrate(settings.database_url.reveal(), cls.migrations() or ()))
         except (FocusHubError, OSError) as error:
-            print(f"{cls.name}: {error}", file=sys.stderr)  # noqa: T201 - for whoever typed it
+            said = error if isinstance(error, ConfigurationError) else error.__cause__ or error
+            print(f"{cls.name}: {said}", file=sys.stderr)  # noqa: T201 - for whoever typed it
             return 1
         print("\n".join(f"applied {one.file}" for one in applied) or "up to date")  # noqa: T201
         return 0

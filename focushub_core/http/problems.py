@@ -84,6 +84,14 @@ def middleware(*, show_internals: bool) -> Any:
     return problems
 
 
+def install(app: web.Application) -> None:
+    """Has ``app``, which is no part, answer the errors of `focushub_core.errors` that its handlers and pieces raise.
+
+    Its middlewares so far come to lie within; other exceptions are answered as said above.
+    """
+    app.middlewares.insert(0, middleware(show_internals=False))
+
+
 def from_aiohttp(error: web.HTTPException) -> FocusHubError:
     """What aiohttp itself refuses (an unknown route, a wrong method, a body over the limit) in our words."""
     kind = _BY_STATUS.get(error.status, errors.BadRequest if error.status < 500 else errors.Internal)
