@@ -20,6 +20,8 @@ from focushub_core.proxy import engine
 from focushub_core.proxy.forward import Forwarder, Timeouts
 from focushub_core.proxy.headers import Hop
 
+from .raw import Client
+
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -55,6 +57,17 @@ class Bench:
     def __init__(self, running: AsyncExitStack, kind: str) -> None:
         self._running = running
         self.kind = kind
+        self.tasks: set[asyncio.Task[object]] = set()
+        self.ending = False
+
+    async def end(self) -> None:
+        """End the scripts that run, and see all connections closed."""
+        self.ending = True
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        for _ in range(5):
+            await asyncio.sleep(0)
 
     async def app(self, handler: Handler) -> str:
         """An aiohttp server with one handler; its origin."""
@@ -66,12 +79,19 @@ class Bench:
         """A server whose every connection runs ``script``; its origin."""
 
         async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            self.tasks.add(task)
             try:
                 await script(reader, writer)
-            except (ConnectionError, asyncio.IncompleteReadError):
+            except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 pass
             finally:
-                writer.close()
+                if self.ending:
+                    writer.transport.abort()
+                else:
+                    writer.close()
+                self.tasks.discard(task)
 
         server = await asyncio.start_server(run, "127.0.0.1", 0)
         self._running.callback(server.close)
@@ -117,6 +137,12 @@ class Bench:
         client = await self._running.enter_async_context(ClientSession(url, auto_decompress=False))
         return Front(url, host, port, pool, client), made
 
+    async def connect(self, front: Front) -> Client:
+        """A connection of bytes to ``front``, closed after the test at the latest."""
+        client = await Client.to(front.host, front.port)
+        self._running.callback(client.close)
+        return client
+
     async def _serve(self, app: web.Application) -> str:
         server = TestServer(app, access_log=None)
         await server.start_server()
@@ -139,7 +165,9 @@ def kind() -> str:
 @pytest_asyncio.fixture
 async def bench(kind: str) -> AsyncIterator[Bench]:
     async with AsyncExitStack() as running:
-        yield Bench(running, kind)
+        made = Bench(running, kind)
+        running.push_async_callback(made.end)
+        yield made
 
 
 @pytest.fixture

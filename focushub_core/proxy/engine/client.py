@@ -135,7 +135,8 @@ class ClientConnection(asyncio.Protocol):
                 self._give_up(error)
                 return
             if self._reader.between:
-                self._since = self._engine.clock()
+                self._since = now = self._engine.clock()
+                self.expect_look(now + self._engine.timeouts.head_s, now)
         self._reader.receive(data)
         self.go_on()
 
