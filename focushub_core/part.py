@@ -13,7 +13,6 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
-from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -55,7 +54,7 @@ class Part:
     habits: ClassVar[tuple[Habit, ...]] = ()
     """Those of every route that they fit, outside the route's own."""
     default_port: ClassVar[int] = 8000
-    clock: Callable[[], datetime] = Clock()
+    clock: Clock = Clock()
     """What handlers get by ``clock: Clock``."""
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:

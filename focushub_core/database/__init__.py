@@ -10,7 +10,8 @@ Rules that hold here:
 
 from __future__ import annotations
 
-from focushub_core.database.database import Connection, Database
+from focushub_core.database.conflicts import retry_conflicts
+from focushub_core.database.database import Connection, Database, Queries
 from focushub_core.database.driver import Record
 from focushub_core.database.errors import (
     CheckViolation,
@@ -33,6 +34,7 @@ __all__ = [
     "Migration",
     "MigrationState",
     "MissingValue",
+    "Queries",
     "Record",
     "ReferenceViolation",
     "TransactionConflict",

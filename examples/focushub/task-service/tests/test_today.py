@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from focushub_core.testing import Person, Serve
+from focushub_core.testing import FakeClock, Person, Serve
 from task_service.service import TaskService
 
-
-class StoppedClock(TaskService):
-    """At 21:30 on 10 May 2026 in Los Angeles, 13:30 on 11 May in Tokyo."""
-
-    def now(self) -> datetime:
-        return datetime(2026, 5, 11, 4, 30, tzinfo=UTC)
+MOMENT = "2026-05-11T04:30"
+"""21:30 on 10 May 2026 in Los Angeles, 13:30 on 11 May in Tokyo."""
 
 
 @pytest.fixture
-async def ann(serve: Serve) -> Person:
+async def ann(serve: Serve, clock: FakeClock) -> Person:
     """Somebody, at that moment."""
-    return (await serve(StoppedClock)).person()
+    clock.set(MOMENT)
+    return (await serve(TaskService, clock=clock)).person()
 
 
 async def today(person: Person, settings: str | None) -> dict[str, Any]:
@@ -78,9 +74,10 @@ async def test_what_was_completed_today_is_counted(ann: Person) -> None:
     assert (await today(ann, "UTC;1;0"))["completed_count"] == 1
 
 
-async def test_a_day_holds_only_ones_own_tasks(serve: Serve) -> None:
+async def test_a_day_holds_only_ones_own_tasks(serve: Serve, clock: FakeClock) -> None:
     """Nobody sees, or counts, what another has to do."""
-    client = await serve(StoppedClock)
+    clock.set(MOMENT)
+    client = await serve(TaskService, clock=clock)
     ann, bob = client.person(), client.person()
     await ann.post("/v1/tasks", json={"title": "milk", "due": {"date": "2026-05-11"}})
     assert (await today(bob, None)) == {"date": "2026-05-11", "overdue": [], "due": [], "completed_count": 0}

@@ -14,7 +14,10 @@ from typing import Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from aiohttp import web
+
 from focushub_core.errors import BadRequest
+from focushub_core.http.description import Description
 from stack_shared import calendar
 from stack_shared.zones import UnknownZone, zone_named
 
@@ -34,6 +37,16 @@ class DaySettings:
     """Monday 1 to Sunday 7."""
     day_start_minutes: int = 0
     """0 to 720."""
+
+    @classmethod
+    def of(cls, request: web.Request) -> Self:
+        """Those of the person who asks, as the gateway says them: a service's provider."""
+        return cls.parse(request.headers.get(HEADER))
+
+    @classmethod
+    def describe(cls, description: Description) -> None:
+        """In the OpenAPI document: the field itself is between the gateway and the services."""
+        description.refuses(400, "invalid_day_settings")
 
     @classmethod
     def parse(cls, header: str | None) -> Self:

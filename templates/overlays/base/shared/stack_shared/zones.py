@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from typing import Annotated
 from zoneinfo import ZoneInfo
+
+import msgspec
+
+from focushub_core import Rule
 
 
 class UnknownZone(ValueError):
@@ -25,3 +30,15 @@ def zone_named(name: str) -> ZoneInfo:
     if name not in names():
         raise UnknownZone("This is no IANA time zone, such as Europe/Berlin.")
     return ZoneInfo(name)
+
+
+def _why_unknown(name: str) -> None:
+    zone_named(name)
+
+
+ZoneName = Annotated[
+    str,
+    msgspec.Meta(max_length=64, description="An IANA time zone", examples=["Europe/Berlin"]),
+    Rule("invalid_timezone", _why_unknown),
+]
+"""A field of a request that names a zone; any other text is 422 with ``invalid_timezone``."""

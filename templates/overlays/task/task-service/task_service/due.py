@@ -10,18 +10,16 @@ A datetime has no offset: it is what the clock shows, and stays so when an offse
 from __future__ import annotations
 
 from datetime import date, datetime, time
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from focushub_core import Body, FieldError, Invalid
+from focushub_core import Body, WallClock
 from stack_shared.calendar import resolve
 from stack_shared.day import DaySettings
-from stack_shared.zones import UnknownZone, zone_named
+from stack_shared.zones import ZoneName, zone_named
 
 YEARS = range(1900, 2200)
-
-WallClock = Annotated[datetime, msgspec.Meta(tz=False, description="Local time without an offset")]
 
 
 class DueColumns(NamedTuple):
@@ -37,7 +35,7 @@ class Due(Body, frozen=True, omit_defaults=True):
 
     day: date | None = msgspec.field(default=None, name="date")
     moment: WallClock | None = msgspec.field(default=None, name="datetime")
-    timezone: str | None = None
+    timezone: ZoneName | None = None
 
     def __post_init__(self) -> None:
         if (self.day is None) == (self.moment is None):
@@ -46,15 +44,6 @@ class Due(Body, frozen=True, omit_defaults=True):
             raise ValueError("A timezone goes with a datetime.")
         if self._date().year not in YEARS:
             raise ValueError(f"The date is out of range: {YEARS[0]} to {YEARS[-1]}.")
-
-    def require_known_zone(self) -> None:
-        """Raises `Invalid` (``invalid_timezone``) where the zone has no IANA name."""
-        try:
-            if self.timezone is not None:
-                zone_named(self.timezone)
-        except UnknownZone as error:
-            wrong = FieldError("due.timezone", "invalid_timezone", str(error))
-            raise Invalid(str(error), code="invalid_timezone", errors=[wrong]) from None
 
     def day_for(self, person: DaySettings) -> date:
         """The day of the person's calendar on which it is due."""

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
 from uuid_utils.compat import uuid7
 
-from focushub_core import Body, Database, NotFound, Page, Pager
-from focushub_core.database import Record
-from focushub_core.http.conditional import require_match
-
-from .changes import merged
-
-Clock = Callable[[], datetime]
-"""Says what time it is, with a zone."""
+from focushub_core import (
+    UNSET,
+    Body,
+    Clock,
+    Conflict,
+    Database,
+    IfMatch,
+    NotFound,
+    Page,
+    Paging,
+    Patch,
+    SoftDelete,
+    Unset,
+)
+from focushub_core.database import Connection, Queries, Record
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\S")]
 Color = Annotated[str, msgspec.Meta(max_length=7, pattern="^#[0-9a-fA-F]{6}$", description="#rrggbb")]
@@ -44,20 +49,32 @@ class NewProject(Body, frozen=True):
     color: Color | None = None
 
 
-class ProjectChange(Body, frozen=True):
+class ProjectChange(Patch, frozen=True):
     """The body that changes one: what is left out stays, ``null`` clears."""
 
-    name: Name | UnsetType = UNSET
-    color: Color | UnsetType | None = UNSET
+    name: Name | Unset = UNSET
+    color: Color | Unset | None = UNSET
+
+
+def no_such_project() -> NotFound:
+    """The project is not there, or another person's."""
+    return NotFound("There is no such project.", code="project_not_found")
+
+
+def inbox_protected() -> Conflict:
+    """The Inbox is always there."""
+    return Conflict("The Inbox cannot be deleted.", code="inbox_protected")
+
+
+DELETED = SoftDelete("projects", missing=no_such_project, children={"tasks": "project_id"})
 
 
 class Projects:
     """The projects of all people, each of them seen by its owner only: `NotFound` for anybody else."""
 
-    def __init__(self, database: Database, now: Clock, cursor_secret: str) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
         self._now = now
-        self._pager: Pager[UUID] = Pager(cursor_secret, "projects", UUID)
 
     async def create(self, user_id: UUID, new: NewProject) -> Project:
         """A further project."""
@@ -84,36 +101,29 @@ class Projects:
         inbox: UUID = found["id"]
         return inbox
 
-    async def page(self, user_id: UUID, cursor: str | None, limit: int) -> Page[Project]:
+    async def page(self, user_id: UUID, page: Paging) -> Page[Project]:
         """The person's projects, the Inbox among them, in the order they were made."""
-        last = self._pager.decode(cursor)
+        after = page.after(UUID)
         await self.inbox(user_id)
         rows = await self._database.fetch(
-            "SELECT * FROM projects WHERE user_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3",
-            *(user_id, last, limit + 1),
+            "SELECT * FROM projects WHERE user_id = $1 AND deleted_at IS NULL"
+            " AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3",
+            *(user_id, after, page.fetch),
         )
-        return self._pager.page([_project(row) for row in rows], limit, lambda project: project.id)
+        return page.of([_project(row) for row in rows], lambda project: project.id)
 
     async def get(self, user_id: UUID, project_id: UUID) -> Project:
         """One project."""
-        return _project(
-            await self._database.fetchrow(
-                "SELECT * FROM projects WHERE user_id = $1 AND id = $2", user_id, project_id
-            )
-        )
+        return await _find(self._database, user_id, project_id)
 
     async def change(
-        self, user_id: UUID, project_id: UUID, patch: ProjectChange, if_match: str | None
+        self, user_id: UUID, project_id: UUID, patch: ProjectChange, if_match: IfMatch
     ) -> Project:
         """Changes one; one that says nothing new keeps its version."""
         async with self._database.transaction() as connection:
-            project = _project(
-                await connection.fetchrow(
-                    "SELECT * FROM projects WHERE user_id = $1 AND id = $2 FOR UPDATE", user_id, project_id
-                )
-            )
-            require_match(if_match, project.version)
-            wanted = merged(project, patch)
+            project = await _find(connection, user_id, project_id, "FOR UPDATE")
+            if_match.require(project.version)
+            wanted = patch.applied_to(project)
             if wanted == project:
                 return project
             return _project(
@@ -123,10 +133,26 @@ class Projects:
                 )
             )
 
+    async def delete(self, user_id: UUID, project_id: UUID, if_match: IfMatch) -> None:
+        """Deletes one with its tasks; `Conflict` (``inbox_protected``) for the Inbox."""
+        if (await self.get(user_id, project_id)).is_inbox:
+            raise inbox_protected()
+        await DELETED.delete(self._database, user_id, project_id, self._now(), if_match)
 
-def no_such_project() -> NotFound:
-    """The project is not there, or another person's."""
-    return NotFound("There is no such project.", code="project_not_found")
+    async def restore(self, user_id: UUID, project_id: UUID) -> Project:
+        """Brings one back with the tasks that were deleted with it, and no others (T16)."""
+        await DELETED.restore(self._database, user_id, project_id, self._now())
+        return await self.get(user_id, project_id)
+
+
+async def hold(connection: Connection, user_id: UUID, project_id: UUID) -> None:
+    """Sees to it that the project is the person's, and that nobody deletes it before the transaction ends."""
+    await _find(connection, user_id, project_id, "FOR SHARE")
+
+
+async def _find(database: Queries, user_id: UUID, project_id: UUID, lock: str = "") -> Project:
+    sql = f"SELECT * FROM projects WHERE user_id = $1 AND id = $2 AND deleted_at IS NULL {lock}"  # noqa: S608
+    return _project(await database.fetchrow(sql, user_id, project_id))
 
 
 def _project(row: Record | None) -> Project:

@@ -7,16 +7,28 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
 from uuid_utils.compat import uuid7
 
-from focushub_core import Body, Database, FieldError, Instant, Invalid, NotFound, Page, Pager
-from focushub_core.database import Connection, Record, ReferenceViolation
-from focushub_core.http.conditional import require_match
+from focushub_core import (
+    UNSET,
+    Body,
+    Clock,
+    Database,
+    FieldError,
+    IfMatch,
+    Instant,
+    Invalid,
+    NotFound,
+    Page,
+    Paging,
+    Patch,
+    SoftDelete,
+    Unset,
+)
+from focushub_core.database import Connection, Queries, Record
 
-from .changes import merged
 from .due import Due, DueColumns, due_of
-from .projects import Clock, Projects, no_such_project
+from .projects import Projects, hold
 
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"\S")]
 Description = Annotated[str, msgspec.Meta(max_length=10_000)]
@@ -55,15 +67,15 @@ class NewTask(Body, frozen=True):
     estimate_s: Seconds | None = None
 
 
-class TaskChange(Body, frozen=True):
+class TaskChange(Patch, frozen=True):
     """The body that changes one: what is left out stays, ``null`` clears, ``due`` is replaced whole."""
 
-    title: Title | UnsetType = UNSET
-    project_id: UUID | UnsetType = UNSET
-    description: Description | UnsetType | None = UNSET
-    priority: Priority | UnsetType = UNSET
-    due: Due | UnsetType | None = UNSET
-    estimate_s: Seconds | UnsetType | None = UNSET
+    title: Title | Unset = UNSET
+    project_id: UUID | Unset = UNSET
+    description: Description | Unset | None = UNSET
+    priority: Priority | Unset = UNSET
+    due: Due | Unset | None = UNSET
+    estimate_s: Seconds | Unset | None = UNSET
 
 
 class TaskFilter(msgspec.Struct, frozen=True):
@@ -95,35 +107,47 @@ class Completed(msgspec.Struct, frozen=True):
     next_due: Due | None
     already_completed: bool
 
+    @property
+    def version(self) -> int:
+        """The task's, which the answer's entity tag names."""
+        return self.task.version
+
+
+def no_such_task() -> NotFound:
+    """The task is not there, or another person's."""
+    return NotFound("There is no such task.", code="task_not_found")
+
+
+_COLUMNS = [name for name in Task.__struct_fields__ if name not in {"status", "due"}]
+DELETED = SoftDelete("tasks", missing=no_such_task, parents={"projects": "project_id"})
+
 
 class Tasks:
     """The tasks of all people, each of them seen by its owner only: `NotFound` for anybody else."""
 
-    def __init__(self, database: Database, projects: Projects, now: Clock, cursor_secret: str) -> None:
+    def __init__(self, database: Database, projects: Projects, now: Clock) -> None:
         self._database = database
         self._projects = projects
         self._now = now
-        self._pager: Pager[UUID] = Pager(cursor_secret, "tasks", UUID)
 
     async def create(self, user_id: UUID, new: NewTask) -> Task:
         """A further task; `NotFound` (``project_not_found``) where the project is not the person's."""
         due = _columns(new.due)
         project_id = new.project_id or await self._projects.inbox(user_id)
-        try:
-            row = await self._database.fetchrow(
+        async with self._database.transaction() as connection:
+            await hold(connection, user_id, project_id)
+            row = await connection.fetchrow(
                 "INSERT INTO tasks (id, user_id, project_id, title, description, priority, estimate_s, created_at,"
                 " due_date, due_time, due_tz) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING *",
                 *(uuid7(), user_id, project_id, new.title, new.description, new.priority, new.estimate_s),
                 *(self._now(), *due),
             )
-        except ReferenceViolation:
-            raise no_such_project() from None
         return task_of(row)
 
-    async def page(self, user_id: UUID, wanted: TaskFilter, cursor: str | None, limit: int) -> Page[Task]:
+    async def page(self, user_id: UUID, wanted: TaskFilter, page: Paging) -> Page[Task]:
         """The wanted ones of the person's tasks, in the order they were made."""
         rows = await self._database.fetch(
-            "SELECT * FROM tasks WHERE user_id = $1"
+            "SELECT * FROM tasks WHERE user_id = $1 AND deleted_at IS NULL"
             " AND ($2::uuid IS NULL OR project_id = $2)"
             " AND ($3::text IS NULL OR (completed_at IS NULL) = ($3 = 'open'))"
             " AND ($4::date IS NULL OR due_date >= $4)"
@@ -131,24 +155,22 @@ class Tasks:
             " AND ($6::uuid IS NULL OR id > $6)"
             " ORDER BY id LIMIT $7",
             *(user_id, wanted.project_id, wanted.status, wanted.due_from, wanted.due_to),
-            *(self._pager.decode(cursor), limit + 1),
+            *(page.after(UUID), page.fetch),
         )
-        return self._pager.page([task_of(row) for row in rows], limit, lambda task: task.id)
+        return page.of([task_of(row) for row in rows], lambda task: task.id)
 
     async def get(self, user_id: UUID, task_id: UUID) -> Task:
         """One task."""
-        return task_of(
-            await self._database.fetchrow(
-                "SELECT * FROM tasks WHERE user_id = $1 AND id = $2", user_id, task_id
-            )
-        )
+        return await _find(self._database, user_id, task_id)
 
-    async def change(self, user_id: UUID, task_id: UUID, patch: TaskChange, if_match: str | None) -> Task:
+    async def change(self, user_id: UUID, task_id: UUID, patch: TaskChange, if_match: IfMatch) -> Task:
         """Changes one; one that says nothing new keeps its version. Of two with the same ``If-Match`` one is made."""
         async with self._database.transaction() as connection:
-            task = await _locked(connection, user_id, task_id)
-            require_match(if_match, task.version)
-            wanted = merged(task, patch)
+            if patch.project_id is not UNSET:
+                await hold(connection, user_id, patch.project_id)
+            task = await _find(connection, user_id, task_id, "FOR UPDATE")
+            if_match.require(task.version)
+            wanted = patch.applied_to(task)
             return task if wanted == task else await _store(connection, wanted)
 
     async def complete(self, user_id: UUID, task_id: UUID, at: datetime | None) -> Completed:
@@ -158,7 +180,7 @@ class Tasks:
             wrong = FieldError("completed_at", "in_future", "This moment has not come yet.")
             raise Invalid(wrong.detail, code="in_future", errors=[wrong])
         async with self._database.transaction() as connection:
-            task = await _locked(connection, user_id, task_id)
+            task = await _find(connection, user_id, task_id, "FOR UPDATE")
             if task.completed_at is not None:
                 return Completed(task, Completion(task.completed_at), None, already_completed=True)
             task = await _set_completed(connection, task_id, at or now)
@@ -167,49 +189,42 @@ class Tasks:
     async def reopen(self, user_id: UUID, task_id: UUID) -> Task:
         """Undoes the completion; a task that is open stays as it is."""
         async with self._database.transaction() as connection:
-            task = await _locked(connection, user_id, task_id)
+            task = await _find(connection, user_id, task_id, "FOR UPDATE")
             return task if task.status == "open" else await _set_completed(connection, task_id, None)
+
+    async def delete(self, user_id: UUID, task_id: UUID, if_match: IfMatch) -> None:
+        """Deletes one."""
+        await DELETED.delete(self._database, user_id, task_id, self._now(), if_match)
+
+    async def restore(self, user_id: UUID, task_id: UUID) -> Task:
+        """Brings one back; `Conflict` (``parent_deleted``) while its project is deleted."""
+        await DELETED.restore(self._database, user_id, task_id, self._now())
+        return await self.get(user_id, task_id)
 
 
 def task_of(row: Record | None) -> Task:
     """A row of the table; `NotFound` where there is none."""
     if row is None:
-        raise NotFound("There is no such task.", code="task_not_found")
-    return Task(
-        id=row["id"],
-        project_id=row["project_id"],
-        title=row["title"],
-        description=row["description"],
-        priority=row["priority"],
-        status="open" if row["completed_at"] is None else "done",
-        due=due_of(DueColumns(row["due_date"], row["due_time"], row["due_tz"])),
-        estimate_s=row["estimate_s"],
-        created_at=row["created_at"],
-        completed_at=row["completed_at"],
-        version=row["version"],
-    )
+        raise no_such_task()
+    status: Status = "open" if row["completed_at"] is None else "done"
+    due = due_of(DueColumns(row["due_date"], row["due_time"], row["due_tz"]))
+    return Task(status=status, due=due, **{name: row[name] for name in _COLUMNS})
 
 
-async def _locked(connection: Connection, user_id: UUID, task_id: UUID) -> Task:
-    """One task, which nobody else changes until the transaction ends."""
-    return task_of(
-        await connection.fetchrow(
-            "SELECT * FROM tasks WHERE user_id = $1 AND id = $2 FOR UPDATE", user_id, task_id
-        )
-    )
+async def _find(database: Queries, user_id: UUID, task_id: UUID, lock: str = "") -> Task:
+    sql = f"SELECT * FROM tasks WHERE user_id = $1 AND id = $2 AND deleted_at IS NULL {lock}"  # noqa: S608
+    return task_of(await database.fetchrow(sql, user_id, task_id))
 
 
 async def _store(connection: Connection, task: Task) -> Task:
-    try:
-        row = await connection.fetchrow(
+    return task_of(
+        await connection.fetchrow(
             "UPDATE tasks SET project_id = $2, title = $3, description = $4, priority = $5, estimate_s = $6,"
             " due_date = $7, due_time = $8, due_tz = $9, version = version + 1 WHERE id = $1 RETURNING *",
             *(task.id, task.project_id, task.title, task.description, task.priority, task.estimate_s),
             *_columns(task.due),
         )
-    except ReferenceViolation:
-        raise no_such_project() from None
-    return task_of(row)
+    )
 
 
 async def _set_completed(connection: Connection, task_id: UUID, at: datetime | None) -> Task:
@@ -221,7 +236,4 @@ async def _set_completed(connection: Connection, task_id: UUID, at: datetime | N
 
 
 def _columns(due: Due | None) -> DueColumns:
-    if due is None:
-        return DueColumns()
-    due.require_known_zone()
-    return due.columns()
+    return due.columns() if due else DueColumns()

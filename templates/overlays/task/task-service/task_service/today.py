@@ -8,11 +8,10 @@ from uuid import UUID
 
 import msgspec
 
-from focushub_core import Database
+from focushub_core import Clock, Database
 from stack_shared.calendar import DAY
 from stack_shared.day import DaySettings
 
-from .projects import Clock
 from .tasks import Task, task_of
 
 MOST = 1000
@@ -41,13 +40,14 @@ class Days:
         """The person's logical day; ``completed_count`` counts what was completed within it."""
         day = person.day_of(self._now())
         rows = await self._database.fetch(
-            "SELECT * FROM tasks WHERE user_id = $1 AND completed_at IS NULL AND due_date <= $2"
+            "SELECT * FROM tasks WHERE user_id = $1 AND deleted_at IS NULL AND completed_at IS NULL AND due_date <= $2"
             " ORDER BY due_date DESC, due_time DESC NULLS LAST, id DESC LIMIT $3",
             *(user_id, day + ZONES_APART, MOST),
         )
         overdue, due = sort_by_day((task_of(row) for row in reversed(rows)), day, person)
         completed = await self._database.fetchval(
-            "SELECT count(*) FROM tasks WHERE user_id = $1 AND completed_at >= $2 AND completed_at < $3",
+            "SELECT count(*) FROM tasks"
+            " WHERE user_id = $1 AND deleted_at IS NULL AND completed_at >= $2 AND completed_at < $3",
             *(user_id, person.start_of(day), person.start_of(day + DAY)),
         )
         return Today(day, overdue, due, completed)
