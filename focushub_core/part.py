@@ -25,7 +25,7 @@ from focushub_core import stack as stack_module
 from focushub_core.clock import Clock
 from focushub_core.errors import ConfigurationError
 from focushub_core.health import Check, Report, examine
-from focushub_core.http import handlers, problems
+from focushub_core.http import deadlines, handlers, problems
 from focushub_core.http.habit import Habit
 from focushub_core.http.probes import Probes
 from focushub_core.http.routing import Route, marked
@@ -54,7 +54,7 @@ class Part:
     habits: ClassVar[tuple[Habit, ...]] = ()
     """Those of every route that they fit, outside the route's own."""
     default_port: ClassVar[int] = 8000
-    clock: Clock = Clock()
+    clock: Callable[[], datetime] = Clock()
     """What handlers get by ``clock: Clock``."""
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
@@ -99,6 +99,7 @@ class Part:
             middlewares=[
                 observe.middleware(self.metrics),
                 problems.middleware(show_internals=not self.settings.production),
+                deadlines.middleware(self.settings.request_seconds),
                 *self.middlewares(),
             ],
             client_max_size=MAX_BODY,

@@ -27,7 +27,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from aiohttp import web
 
@@ -60,6 +60,8 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
 
     database_url: Secret | None = None
     """Needed by a service that declares a database."""
+    database_driver: Literal["asyncpg", "aiopg"] | None = None
+    """Instead of the one that the service declares; aiopg is the extra ``[aiopg]``."""
     auth_jwks_url: str | None = None
     """Where the keys are that tokens are verified with; needed by a service with a handler that takes a `User`."""
     auth_issuer: str = "focushub"
@@ -76,6 +78,7 @@ class DatabaseSettings(Settings, frozen=True, kw_only=True):
     """All that `Service.migrate` reads."""
 
     database_url: Secret
+    database_driver: Literal["asyncpg", "aiopg"] = "asyncpg"
 
 
 class Service(Part):
@@ -102,11 +105,20 @@ class Service(Part):
             self.checks.append(Check("database", self.database.check))
 
     async def open(self, resources: AsyncExitStack) -> None:
-        """Opens the database's pool; PostgreSQL may be away: the service starts, is unhealthy, and recovers."""
+        """Opens the database's pool; PostgreSQL may be away: the service starts, is unhealthy, and recovers.
+
+        Raises ConfigurationError if PostgreSQL is there, and the schema older or newer than this service's code.
+        """
         await super().open(resources)
         if self.database is not None and self.settings.database_url is not None:
-            await self.database.open(self.settings.database_url.reveal())
             resources.push_async_callback(self.database.close)
+            await self.database.open(
+                self.settings.database_url.reveal(),
+                name=self.name,
+                driver=self.settings.database_driver,
+                schema=self.migrations(),
+            )
+            await self.database.verify()
             await resources.enter_async_context(kept_up(list(self.upkeep())))
         if self.limits is not None:
             resources.push_async_callback(self.limits.limiter.close)
@@ -166,7 +178,8 @@ class Service(Part):
         """Applies what is pending to ``DATABASE_URL``'s database, and says so; 1 with one line on failure."""
         try:
             settings = settings_module.load(DatabaseSettings, owner=cls.key())
-            applied = asyncio.run(migrate(settings.database_url.reveal(), cls.migrations() or ()))
+            url, driver = settings.database_url.reveal(), settings.database_driver
+            applied = asyncio.run(migrate(url, cls.migrations() or (), driver=driver))
         except (FocusHubError, OSError) as error:
             said = error if isinstance(error, ConfigurationError) else error.__cause__ or error
             print(f"{cls.name}: {said}", file=sys.stderr)  # noqa: T201 - for whoever typed it

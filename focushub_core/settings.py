@@ -70,6 +70,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=300)] = 4.0
     """How long readiness says 503 before the port closes: two rounds of the balancer's checks."""
 
+    request_seconds: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 30.0
+    """How long a request may take, where its sender does not say that it waits less long (`focushub_core.deadline`)."""
+
     @property
     def production(self) -> bool:
         """Whether this runs for other people."""

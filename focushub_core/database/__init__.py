@@ -24,6 +24,7 @@ from focushub_core.database.errors import (
 )
 from focushub_core.database.migrations import Migration, MigrationState, discover, migrate, status
 from focushub_core.database.provision import drop, provision
+from focushub_core.database.schema import SchemaMismatch
 
 __all__ = [
     "CheckViolation",
@@ -37,11 +38,13 @@ __all__ = [
     "Queries",
     "Record",
     "ReferenceViolation",
+    "SchemaMismatch",
     "TransactionConflict",
     "UniqueViolation",
     "discover",
     "drop",
     "migrate",
     "provision",
+    "retry_conflicts",
     "status",
 ]

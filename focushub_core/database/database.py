@@ -17,6 +17,7 @@ from focushub_core.database.driver import DriverConnection, Record, load
 from focushub_core.database.errors import timed_out, unavailable
 from focushub_core.database.migrations import Source
 from focushub_core.database.pool import Pool, PoolStatus
+from focushub_core.database.schema import SchemaMismatch, look
 from focushub_core.database.unit import opened, unit_of
 from focushub_core.errors import ConfigurationError, FocusHubError, GatewayTimeout, Internal, Unavailable
 
@@ -146,7 +147,7 @@ class Database(Queries):
         migrations: Source | None = None,
         min_size: int = 1,
         max_size: int = 10,
-        acquire_timeout: float = 1.0,
+        acquire_timeout: float = 0.9,
         query_timeout: float = 5.0,
         driver: str = "asyncpg",
     ) -> None:
@@ -156,20 +157,24 @@ class Database(Queries):
         self._pool: Pool | None = None
         self._url, self._name = "", "focushub"
         self._reachable = True
+        self._schema: Source | None = None
         self._answered_at = 0.0
 
-    async def open(self, url: str, *, name: str = "focushub", driver: str | None = None) -> None:
+    async def open(
+        self, url: str, *, name: str = "focushub", driver: str | None = None, schema: Source | None = None
+    ) -> None:
         """Begin to connect. PostgreSQL being down is no failure: queries are 503 until it is there.
 
-        ``name`` shows in ``pg_stat_activity``; ``driver`` is used instead of the declared one. Raises
-        ConfigurationError on an address that is none, and for a driver that is not installed.
+        ``name`` shows in ``pg_stat_activity``; ``driver`` is used instead of the declared one. With ``schema``,
+        migrations, queries are 503 until the database is what these make. Raises ConfigurationError on an address
+        that is none, and for a driver that is not installed.
         """
         if urlsplit(url).scheme not in {"postgresql", "postgres"}:
             raise ConfigurationError("a database's address begins with postgresql://")
         await self.close()
         self._driver = driver or self._driver
         load(self._driver)
-        self._url, self._name, self._reachable = url, name, True
+        self._url, self._name, self._reachable, self._schema = url, name, True, schema
         self._pool = Pool(self._connect, min_size=self._min_size, max_size=self._max_size)
         self._pool.start()
 
@@ -256,23 +261,51 @@ class Database(Queries):
             async with asyncio.timeout(deadline), _Lease(self, deadline, first=True) as session:
                 await session.fetchrow("SELECT 1", (), deadline)
         except (TimeoutError, Unavailable, GatewayTimeout) as error:
+            if isinstance(error, SchemaMismatch):
+                raise
             if self._answered_at <= started:
                 raise unavailable("PostgreSQL did not answer.") from error
+
+    async def verify(self, deadline: float = 2.0) -> None:
+        """Raise ConfigurationError if the schema is not the one that it was opened with.
+
+        Waits ``deadline`` seconds for the database; while that is away, it is looked at when it answers.
+        """
+        try:
+            await self.check(deadline)
+        except SchemaMismatch as error:
+            raise ConfigurationError(str(error)) from error
+        except Unavailable:
+            pass
 
     async def _connect(self) -> DriverConnection:
         """Open a session, and say once when the server goes away and when it is back."""
         try:
             timeout = max(self.acquire_timeout, 2.0)  # a little longer than who waits: the next one profits
             connection = await load(self._driver).connect(self._url, timeout=timeout, name=self._name)
+            await self._look_at_schema(connection, timeout)
         except FocusHubError as error:
             if self._reachable:
-                _log.warning("PostgreSQL is not available: %s", error.__cause__ or error)
+                _log.warning("the database cannot be used: %s", error.__cause__ or error)
             self._reachable = False
             raise
         if not self._reachable:
-            _log.info("PostgreSQL is available again")
+            _log.info("the database can be used again")
         self._reachable = True
         return connection
+
+    async def _look_at_schema(self, connection: DriverConnection, timeout: float) -> None:
+        if self._schema is None:
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                await look(connection, self._schema)
+            self._schema = None
+        except TimeoutError as error:
+            raise unavailable() from error
+        finally:
+            if self._schema is not None:
+                connection.terminate()
 
     def _open_pool(self) -> Pool:
         if self._pool is None:

@@ -15,6 +15,7 @@ Rules that hold here:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import time
@@ -26,7 +27,8 @@ from pathlib import Path
 from typing import Literal
 
 from focushub_core.database.driver import DriverConnection, load
-from focushub_core.errors import ConfigurationError, FocusHubError, Unavailable
+from focushub_core.database.errors import InvalidValue
+from focushub_core.errors import ConfigurationError, FocusHubError, Internal, Unavailable
 
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _LOCK = 0x666F_6375_7368_7562  # "focushub": a lock of this database, so one number serves all
@@ -216,6 +218,12 @@ async def status(url: str, source: Source, *, driver: str = "asyncpg") -> list[M
         return compare(found, await _applied(session, _OWN))
 
 
+async def states(session: DriverConnection, source: Source) -> list[MigrationState]:
+    """What each migration is at the session's database: the kit's, then those in ``source``."""
+    kits = compare(discover(KIT), await _applied(session, _KITS))
+    return kits + compare(discover(source), await _applied(session, _OWN))
+
+
 @asynccontextmanager
 async def _session(url: str, driver: str) -> AsyncIterator[DriverConnection]:
     session = await load(driver).connect(url, timeout=_CONNECT_S, name="focushub migrate")
@@ -223,6 +231,9 @@ async def _session(url: str, driver: str) -> AsyncIterator[DriverConnection]:
         # The role's statement_timeout is a ceiling for requests; a lock that readers hold must not stop them for long.
         await session.execute("SET statement_timeout = 0; SET lock_timeout = '30s'", (), _CONNECT_S)
         await session.execute("SET client_min_messages = warning", (), _CONNECT_S)
+        with contextlib.suppress(InvalidValue, Internal):  # PostgreSQL 14 on macOS cannot
+            # What a migrator that was killed had begun ends with it, and lets go of the lock.
+            await session.execute("SET client_connection_check_interval = '500ms'", (), _CONNECT_S)
         yield session
     finally:
         await session.close(1.0)

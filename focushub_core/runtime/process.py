@@ -18,6 +18,7 @@ import signal
 import sys
 from typing import Protocol
 
+from focushub_core.errors import ConfigurationError
 from focushub_core.settings import Settings
 
 FINISH_SECONDS = 5.0
@@ -95,6 +96,10 @@ async def _serve(server: Server, guard: int | None) -> int:
         signals.watch(guard)
     try:
         await server.listen()
+    except ConfigurationError as error:
+        _log.error("cannot start: %s", error)
+        await server.stop(0)
+        return 1
     except OSError as error:
         _log.error("cannot listen on %s:%d: %s", server.settings.host, server.port, error.strerror or error)
         await server.stop(0)

@@ -57,7 +57,10 @@ class _OnAiohttp:
 
     async def listen(self) -> None:
         self._runner = web.AppRunner(
-            self._part.application(), access_log=None, shutdown_timeout=process.FINISH_SECONDS
+            self._part.application(),
+            access_log=None,
+            shutdown_timeout=process.FINISH_SECONDS,
+            handler_cancellation=True,  # nobody waits for the answer any more: what is done for it ends, too
         )
         await self._runner.setup()
         await web.TCPSite(self._runner, self.settings.host, self.port).start()

@@ -12,6 +12,7 @@ A test reads like this::
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -31,6 +32,8 @@ from focushub_core.service import Service
 from focushub_core.settings import load
 
 ISSUER = AUDIENCE = "focushub"
+DRIVER = os.environ.get("DATABASE_DRIVER", "asyncpg")
+"""The driver that services are tested with."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -139,10 +142,12 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
             kind: type[Service], *, clock: Callable[[], datetime] | None = None, **environ: str
         ) -> ServiceClient:
             mint = TokenMint()
-            service = _build(kind, mint, clock, {"DATABASE_URL": database_url} | environ)
+            service = _build(
+                kind, mint, clock, {"DATABASE_URL": database_url, "DATABASE_DRIVER": DRIVER} | environ
+            )
             migrations = kind.migrations()
             if migrations is not None:
-                await migrate(database_url, migrations)
+                await migrate(database_url, migrations, driver=DRIVER)
             client = TestClient(TestServer(service.application(), access_log=None))
             await running.enter_async_context(client)
             return ServiceClient(client, mint, service)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest_asyncio
 
 from focushub_core.database import Database
+from focushub_core.database.migrations import Source
 
 Opener = Callable[..., Awaitable[Database]]
 
@@ -21,9 +22,9 @@ async def opened() -> AsyncIterator[Opener]:
     """Open databases: ``await opened(url, max_size=1)``. They are closed after the test."""
     made: list[Database] = []
 
-    async def opener(url: str, **options: Any) -> Database:
+    async def opener(url: str, *, schema: Source | None = None, **options: Any) -> Database:
         made.append(Database(**{"driver": DRIVER} | options))
-        await made[-1].open(url)
+        await made[-1].open(url, schema=schema)
         return made[-1]
 
     yield opener

@@ -167,7 +167,7 @@ async def test_a_service_opens_before_its_database_is_there(
         await _until_healthy(database, 5)
         await database.close()
     said = [record.message.split(":")[0] for record in caplog.records if record.name == "focushub.database"]
-    assert said == ["PostgreSQL is not available", "PostgreSQL is available again"]
+    assert said == ["the database cannot be used", "the database can be used again"]
 
 
 async def test_a_server_out_of_connections_serves_with_what_there_is(opened: Opener) -> None:

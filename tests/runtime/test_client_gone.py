@@ -1,0 +1,41 @@
+"""A client that goes away before its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from focushub_core import Part, get
+from focushub_core.runtime.serve import _OnAiohttp
+from focushub_core.settings import Settings
+
+begun, ended = asyncio.Event(), asyncio.Event()
+
+
+class Slow(Part):
+    name = "slow"
+
+    @get("/v1/slow")
+    async def slow(self) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+
+async def test_what_is_done_for_it_ends() -> None:
+    """A handler is cancelled, and so is the query that it waits for."""
+    server = _OnAiohttp(Slow(Settings(port=0)))
+    await server.listen()
+    assert server._runner is not None
+    host, port = server._runner.addresses[0][:2]
+    _, writer = await asyncio.open_connection(host, port)
+    writer.write(b"GET /v1/slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(2):
+        await begun.wait()
+        writer.close()
+        await ended.wait()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    await server.stop(1)
