@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from aiohttp import web
-from msgspec import structs
+from msgspec import json, structs
 
 from focushub_core import settings as settings_module
 from focushub_core import stack as stack_module
@@ -141,8 +141,12 @@ class Part:
     def run(cls) -> None:
         """Runs the part until SIGTERM (drains first) or SIGINT (finishes what runs); ends the process.
 
-        Wrong settings are named on standard error, all at once, with exit status 1.
+        Wrong settings are named on standard error, all at once, with exit status 1. As ``python -m task_service
+        openapi`` it prints its OpenAPI document, without any settings, and ends.
         """
+        if sys.argv[1:] == ["openapi"]:
+            sys.stdout.write(cls.described())
+            return
         try:
             part = cls.in_stack()
         except ConfigurationError as error:
@@ -160,6 +164,24 @@ class Part:
         """The part as it is set up here: by the environment and the stack whose folder this is."""
         root = stack_module.find_root(Path.cwd())
         return cls(stack=stack_module.load(root) if root else None)
+
+    @classmethod
+    def described(cls) -> str:
+        """The part's OpenAPI document as indented JSON, the same wherever it is asked for: no setting is read."""
+        root = stack_module.find_root(Path.cwd())
+        made_up = settings_module.made_up(
+            cls.settings_type, cls.key(), "DATABASE_URL", "AUTH_JWKS_URL", "CURSOR_SECRET"
+        )
+        part = cls(made_up, stack=stack_module.load(root) if root else None)
+        return json.format(json.encode(part.openapi()), indent=2).decode() + "\n"
+
+    def openapi(self) -> dict[str, Any]:
+        """Its OpenAPI document; a service and a gateway have one."""
+        raise ConfigurationError(f"{self.name} has no OpenAPI document")
+
+    def operations(self) -> list[handlers.Operation]:
+        """`all_routes`, read."""
+        return [handlers.operation_of(route, self.providers) for route in self.all_routes()]
 
     def load_settings(self, stack: Stack | None) -> Settings:
         """The part's settings from the environment and the stack's ``.env``."""

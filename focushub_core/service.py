@@ -38,7 +38,7 @@ from focushub_core.database.migrations import Source
 from focushub_core.database.upkeep import Work, kept_up
 from focushub_core.errors import ConfigurationError, FocusHubError
 from focushub_core.health import Check
-from focushub_core.http import handlers, idempotency
+from focushub_core.http import handlers, idempotency, models
 from focushub_core.http.conditional import IfMatch
 from focushub_core.http.pages import Paging
 from focushub_core.http.routing import Route
@@ -93,6 +93,7 @@ class Service(Part):
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
         super().__init__(settings, stack=stack)
+        self._document: bytes | None = None
         self.verifier = self._verifier()
         self.providers[User] = self.verifier.user_of
         self.providers[IfMatch] = IfMatch.of
@@ -128,8 +129,21 @@ class Service(Part):
 
     def add_routes(self, app: web.Application) -> None:
         super().add_routes(app)
+        app.router.add_get("/openapi.json", self._openapi)
         if self.limits is not None:
             app.on_response_prepare.append(self.limits.add_fields)
+
+    def openapi(self) -> dict[str, Any]:
+        """Its OpenAPI 3.1 document, out of its routes' signatures (`focushub_core.http.openapi`)."""
+        from focushub_core.http import openapi
+
+        about = openapi.About(self.name, self.version, inspect.getdoc(type(self)) or "")
+        return openapi.document(about, self.operations())
+
+    async def _openapi(self, _: web.Request) -> web.Response:
+        if self._document is None:
+            self._document = models.encode(self.openapi())
+        return web.Response(body=self._document, content_type="application/json")
 
     def provide_pages(self, kind: type[Paging]) -> None:
         """Handlers with a parameter of this type get the page that is asked for; call it in ``__init__``."""

@@ -24,7 +24,9 @@ from focushub_core import settings as settings_module
 from focushub_core.balancer import Pool
 from focushub_core.balancer import metrics as upstream_metrics
 from focushub_core.errors import ConfigurationError, FocusHubError, NotFound, Unauthorized
+from focushub_core.gateway import documents
 from focushub_core.gateway.aggregate import Aggregate, Reply, Section, gather
+from focushub_core.gateway.documents import Documents
 from focushub_core.gateway.routes import Match, RouteTable
 from focushub_core.gateway.upstreams import UpstreamClient
 from focushub_core.health import Check
@@ -77,6 +79,7 @@ class Gateway(Part):
         self.table = RouteTable(stack.services.values())
         self.pools = _pools(stack)
         upstream_metrics.register(self.pools.values(), self.metrics.registry)
+        self.documents = Documents(stack.services, self.openapi, self.table)
         self.forwarder = Forwarder()
         self.upstreams = UpstreamClient()
         self.trusted = parse_networks(self.settings.trusted_proxies)
@@ -114,7 +117,21 @@ class Gateway(Part):
     def add_routes(self, app: web.Application) -> None:
         super().add_routes(app)
         app.on_response_prepare.append(self.limits.add_fields)
+        app.router.add_get(documents.PATH, self._openapi)
         app.router.add_route("*", "/{path:.*}", self._forward)
+
+    def openapi(self) -> dict[str, Any]:
+        """The document of its own routes; ``/openapi.json`` answers it merged with the services'."""
+        from focushub_core.http import openapi
+
+        about = openapi.About(self.stack.name, self.version, f"All of {self.stack.name}, behind one address.")
+        return openapi.document(about, self.operations())
+
+    async def _openapi(self, _: web.Request) -> web.Response:
+        async def ask(service: str) -> Reply:
+            return await self.upstreams.get(self.pools[service], documents.PATH, {})
+
+        return web.Response(body=await self.documents.merged(ask), content_type="application/json")
 
     async def fetch_keys(self) -> bytes:
         """The JWKS document with the keys that tokens are verified with."""

@@ -30,6 +30,7 @@ from focushub_core.errors import (
     PayloadTooLarge,
     UnsupportedMediaType,
 )
+from focushub_core.http.kinds import is_open
 from focushub_core.validation import GENERIC, check, field_errors
 
 MAX_DEPTH = 64
@@ -120,22 +121,6 @@ def is_deep(raw: bytes) -> bool:
 def _without_strings(raw: bytes) -> bytes:
     plain = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     return b"".join(plain.split(b'"')[::2])
-
-
-def is_open(info: msgspec.inspect.Type, above: frozenset[Any] = frozenset()) -> bool:
-    """Whether a value of this type can be nested as deep as a client likes."""
-    if isinstance(info, msgspec.inspect.AnyType | msgspec.inspect.RawType):
-        return True
-    if isinstance(info, msgspec.inspect.StructType):
-        inner = above | {info.cls}
-        return info.cls in above or any(is_open(field.type, inner) for field in info.fields)
-    if isinstance(info, msgspec.inspect.UnionType):
-        return any(is_open(part, above) for part in info.types)
-    if isinstance(info, msgspec.inspect.CollectionType):
-        return is_open(info.item_type, above)
-    if isinstance(info, msgspec.inspect.TupleType):
-        return any(is_open(part, above) for part in info.item_types)
-    return isinstance(info, msgspec.inspect.DictType) and is_open(info.value_type, above)
 
 
 def _require_json(request: web.Request) -> None:

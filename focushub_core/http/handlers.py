@@ -27,16 +27,10 @@ from aiohttp import web
 from focushub_core.errors import ConfigurationError, FieldError, Invalid
 from focushub_core.http.bodies import BodyReader, invalid
 from focushub_core.http.description import Description
-from focushub_core.http.habit import Call
+from focushub_core.http.habit import Call, Habit
+from focushub_core.http.kinds import from_text, has_plain_datetime
 from focushub_core.http.models import Answer, Header, Query, encode
-from focushub_core.http.parameters import (
-    MISSING,
-    Parameter,
-    from_text,
-    parameter,
-    refuse_unknown,
-    require_utf8,
-)
+from focushub_core.http.parameters import MISSING, Parameter, parameter, refuse_unknown, require_utf8
 from focushub_core.http.routing import Route
 from focushub_core.validation import field_errors
 
@@ -93,9 +87,27 @@ class Operation(msgspec.Struct, frozen=True):
     providers: Mapping[type, Provider]
 
     @property
-    def habits(self) -> list[Any]:
+    def habits(self) -> list[Habit]:
         """Those of the route's habits that have something to do here, the outermost first."""
         return [habit for habit in self.route.habits if habit.fits(self)]
+
+    def described(self) -> Description:
+        """What its provided types and its habits say of it."""
+        description = Description()
+        for _, kind, _ in self.signature.provided:
+            describe: Callable[[Description], None] | None = getattr(kind, "describe", None)
+            if describe is not None:
+                describe(description)
+        for habit in self.habits:
+            habit.describe(description, self)
+        return description
+
+    def query_names(self) -> frozenset[str]:
+        """The query parameters that somebody here reads."""
+        own = {each.key for each in self.signature.flat() if each.source == "query"}
+        return frozenset(
+            own | {said["name"] for said in self.described().parameters if said["in"] == "query"}
+        )
 
 
 def operation_of(route: Route, providers: Mapping[type, Provider]) -> Operation:
@@ -199,28 +211,10 @@ def _default_of(field: msgspec.structs.FieldInfo) -> Any:
 
 def _require_zones(route: Route, name: str, wanted: Any) -> None:
     """An instant says where it is: a plain ``datetime`` would let both kinds in, and break on comparing them."""
-    if _ambiguous(msgspec.inspect.type_info(wanted), set()):
+    if has_plain_datetime(msgspec.inspect.type_info(wanted)):
         raise ConfigurationError(
             f"{where(route)}: a plain datetime in {name!r}; say Instant, or WallClock for one without an offset"
         )
-
-
-def _ambiguous(info: msgspec.inspect.Type, seen: set[Any]) -> bool:
-    if isinstance(info, msgspec.inspect.DateTimeType):
-        return info.tz is None
-    if isinstance(info, msgspec.inspect.StructType):
-        if info.cls in seen:
-            return False
-        seen.add(info.cls)
-        return any(_ambiguous(field.type, seen) for field in info.fields)
-    parts: list[msgspec.inspect.Type] = []
-    if isinstance(info, msgspec.inspect.UnionType):
-        parts.extend(info.types)
-    elif isinstance(info, msgspec.inspect.CollectionType):
-        parts.append(info.item_type)
-    elif isinstance(info, msgspec.inspect.DictType):
-        parts.append(info.value_type)
-    return any(_ambiguous(part, seen) for part in parts)
 
 
 def _class_of(wanted: Any) -> Any:
@@ -247,7 +241,7 @@ def _call(operation: Operation) -> Call:
     provided = tuple((name, provider) for name, _, provider in signature.provided)
     parameters, default_body = signature.parameters, signature.default_body
     reader = BodyReader(signature.body) if signature.body is not None else None
-    known = frozenset(each.key for each in signature.flat() if each.source == "query") | _read_by(signature)
+    known = operation.query_names()
     own_reading = any(kind is web.Request for _, kind, _ in signature.provided)
 
     async def call(request: web.Request) -> Any:
@@ -258,6 +252,8 @@ def _call(operation: Operation) -> Call:
                 value = provider(request)
                 arguments[name] = await value if type(value) is types.CoroutineType else value
             except Invalid as error:  # what a provider reads of the request is a parameter like others
+                if not error.errors:
+                    raise
                 wrong.extend(error.errors)
         if "%" in request.raw_path:
             require_utf8(request.raw_path)
@@ -272,15 +268,6 @@ def _call(operation: Operation) -> Call:
         return await function(**arguments)
 
     return call
-
-
-def _read_by(signature: Signature) -> frozenset[str]:
-    """The query parameters that provided types read themselves, as they describe them."""
-    description = Description()
-    for _, kind, _ in signature.provided:
-        if (describe := getattr(kind, "describe", None)) is not None:
-            describe(description)
-    return frozenset(each["name"] for each in description.parameters if each["in"] == "query")
 
 
 async def _read_body(reader: BodyReader, request: web.Request, wrong: list[FieldError]) -> Any:

@@ -19,7 +19,8 @@ WallClock = Annotated[
     msgspec.Meta(
         tz=False,
         description="What a clock shows: a day and a time without an offset",
-        extra_json_schema={"format": "local-date-time", "examples": ["2026-05-10T09:00:00"]},
+        examples=["2026-05-10T09:00:00"],
+        extra_json_schema={"pattern": r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?$"},
     ),
 ]
 """A day and a time on somebody's clock; one with an offset is refused."""

@@ -23,12 +23,10 @@ from aiohttp import web
 
 from focushub_core import rules
 from focushub_core.errors import BadRequest, FieldError
+from focushub_core.http.kinds import reads_numbers
 from focushub_core.validation import check
 
 MISSING: Any = inspect.Parameter.empty
-
-_NOT_TEXT = (msgspec.inspect.CustomType, msgspec.inspect.StructType, msgspec.inspect.DictType)
-_FROM_TEXT = (msgspec.inspect.IntType, msgspec.inspect.FloatType, msgspec.inspect.BoolType)
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -87,16 +85,9 @@ def parameter(name: str, source: str, key: str, wanted: Any, default: Any = MISS
     wanted = without_none(wanted)
     info = msgspec.inspect.type_info(wanted)
     many = source == "query" and get_origin(rules.plain(wanted)[0]) in rules.ARRAYS
-    return Parameter(name, source, key, wanted, default, many, not _reads(info), rules.compiled(wanted))
-
-
-def from_text(info: msgspec.inspect.Type) -> bool:
-    """Whether a value of this type can be read from a query string."""
-    if isinstance(info, msgspec.inspect.UnionType):
-        return all(from_text(choice) for choice in info.types)
-    if isinstance(info, msgspec.inspect.CollectionType):
-        return from_text(info.item_type)
-    return not isinstance(info, _NOT_TEXT)
+    return Parameter(
+        name, source, key, wanted, default, many, not reads_numbers(info), rules.compiled(wanted)
+    )
 
 
 def refuse_unknown(request: web.Request, known: Collection[str], wrong: list[FieldError]) -> None:
@@ -123,19 +114,6 @@ def without_none(wanted: Any) -> Any:
     for member in members[1:]:
         found = found | member
     return found
-
-
-def _reads(info: msgspec.inspect.Type) -> bool:
-    """Whether msgspec's lax reading is needed."""
-    if isinstance(info, msgspec.inspect.UnionType):
-        return any(_reads(choice) for choice in info.types)
-    if isinstance(info, msgspec.inspect.CollectionType):
-        return _reads(info.item_type)
-    if isinstance(info, msgspec.inspect.LiteralType):
-        return any(isinstance(value, int) for value in info.values)
-    if isinstance(info, msgspec.inspect.EnumType):
-        return any(isinstance(member.value, int) for member in info.cls)
-    return isinstance(info, _FROM_TEXT)
 
 
 def _unprintable(text: str | list[str]) -> bool:

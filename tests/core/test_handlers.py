@@ -476,3 +476,21 @@ async def test_habits_wrap_a_call_the_services_outermost_and_only_where_they_fit
     ):
         assert await response.json() == ["function", "route", "group", "part"]
         assert response.headers["X-Last"] == "part"
+
+
+Rank = Annotated[int, msgspec.Meta(ge=1, le=4, description="1 is the most urgent")]
+
+
+async def test_a_described_number_is_read_from_a_query_like_a_plain_one():
+    class Ranked(Part):
+        name = "ranked"
+
+        @get("/x")
+        async def read(self, rank: Rank = 1, ranks: list[Rank] | None = None) -> list[object]:
+            return [rank, ranks]
+
+    async with TestClient(TestServer(Ranked(Settings()).application())) as client:
+        async with client.get("/x?rank=3&ranks=1&ranks=2") as response:
+            assert await response.json() == [3, [1, 2]]
+        async with client.get("/x?rank=5&ranks=0") as response:
+            assert await wrong_of(response) == (422, {"rank": "too_large", "ranks[0]": "too_small"})
