@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from focushub_core import Body, FieldError, Instant, Invalid
+from focushub_core import Body, FieldError, Instant, Wrong
 
 from .sessions import Kind, Session
 from .timer import MAX_SESSION_S, Segment, Status, Timer
@@ -27,12 +27,14 @@ class NewSession(Body, frozen=True):
     tags: Annotated[list[Tag], msgspec.Meta(max_length=20)] = []
     on_conflict: Literal["error", "stop"] = "error"
 
-    def plan(self) -> int | None:
-        """The seconds of focus that are planned; `Invalid` where the kind and the plan contradict each other."""
+    def __post_init__(self) -> None:
         if self.kind == "flow" and self.planned_s is not None:
-            raise _wrong_plan("not_allowed", "A flow session has no planned length.")
+            raise Wrong(FieldError("planned_s", "not_allowed", "A flow session has no planned length."))
         if self.kind == "countdown" and self.planned_s is None:
-            raise _wrong_plan("missing", "A countdown needs its length.")
+            raise Wrong(FieldError("planned_s", "missing", "A countdown needs its length."))
+
+    def plan(self) -> int | None:
+        """The seconds of focus that are planned."""
         return POMODORO_S if self.kind == "pomodoro" and self.planned_s is None else self.planned_s
 
 
@@ -100,7 +102,3 @@ def view_current(session: Session | None, now: datetime) -> Current:
 
 def _seconds(timer: Timer, now: datetime) -> tuple[int, int]:
     return int(timer.focused(now).total_seconds()), int(timer.elapsed(now).total_seconds())
-
-
-def _wrong_plan(code: str, detail: str) -> Invalid:
-    return Invalid(detail, errors=[FieldError("planned_s", code, detail)])

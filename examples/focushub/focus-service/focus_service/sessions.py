@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 from uuid_utils.compat import uuid7
 
-from focushub_core import Database, NotFound
+from focushub_core import Clock, Database, Instant, NotFound
 from focushub_core.database import Connection, Record
 
 from .timer import Segment, Status, Timer
@@ -55,12 +55,6 @@ _INSERT_SEGMENTS = """
     SELECT $1, $2, started_at, ended_at FROM unnest($3::timestamptz[], $4::timestamptz[]) AS g (started_at, ended_at)"""
 
 
-class Clock(Protocol):
-    """Says what time it is."""
-
-    def __call__(self) -> datetime: ...
-
-
 class Session(msgspec.Struct, frozen=True):
     """A session: what it is about, and its course."""
 
@@ -72,10 +66,10 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """Which sessions of a person are listed: those that started in ``[since, until)`` and are in ``status``."""
+    """Which sessions of a person are listed: those that started in ``[from, to)`` and are in ``status``."""
 
-    since: datetime | None = None
-    until: datetime | None = None
+    from_: Instant | None = None
+    to: Instant | None = None
     status: Status | None = None
 
 
@@ -103,7 +97,7 @@ class Changes:
     async def add(self, kind: Kind, timer: Timer, *, task_id: UUID | None, tags: list[str]) -> Session:
         """A new session."""
         session = Session(uuid7(), kind, task_id, tags, timer)
-        identity = (
+        row = (
             session.id,
             self._user_id,
             kind,
@@ -113,7 +107,7 @@ class Changes:
             timer.planned_s,
             timer.started_at,
         )
-        await self._connection.execute(_INSERT, *identity)
+        await self._connection.execute(_INSERT, *row)
         await self._insert_segments(session.id, list(timer.segments))
         return session
 
@@ -165,7 +159,7 @@ class Sessions:
         await self.open(user_id)
         place = after or (None, None)
         rows = await self._database.fetch(
-            _SOME, user_id, wanted.since, wanted.until, wanted.status, *place, limit
+            _SOME, user_id, wanted.from_, wanted.to, wanted.status, *place, limit
         )
         return [_session_of(row) for row in rows]
 

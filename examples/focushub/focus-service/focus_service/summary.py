@@ -43,7 +43,7 @@ class Summary(msgspec.Struct, frozen=True):
     sessions: int
 
 
-@routes.get()
+@routes.get(raises=[Invalid])
 async def summary(
     user: User, day: DaySettings, sessions: Sessions, database: Database, date: Date | None = None
 ) -> Summary:

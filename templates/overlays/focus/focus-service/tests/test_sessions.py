@@ -266,3 +266,44 @@ async def test_pages_hold_every_session_once_the_latest_first(focus: ServiceClie
     assert len((await ann.get(SESSIONS, params=between)).body["items"]) == 2
     forged = await ann.get(SESSIONS, params={"cursor": "AAAA"})
     assert (forged.status, forged.body["code"]) == (400, "invalid_cursor")
+
+
+async def test_a_start_that_is_sent_again_with_its_key_is_answered_the_same(focus: ServiceClient) -> None:
+    """And not with the conflict that it would make with itself."""
+    ann, key = focus.person(), {"Idempotency-Key": "k"}
+    first, again = [await ann.post(SESSIONS, json={}, headers=key) for _ in range(2)]
+    assert (again.status, again.body, again.headers["Idempotency-Replayed"]) == (201, first.body, "true")
+    assert again.headers["Location"] == first.headers["Location"]
+    assert len((await ann.get(SESSIONS)).body["items"]) == 1
+    other = await ann.post(SESSIONS, json={"kind": "flow"}, headers=key)
+    assert (other.status, other.body["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_a_start_that_stops_the_open_session_is_done_once_for_a_key(
+    focus: ServiceClient, clock: FakeClock
+) -> None:
+    """Sent again later, it does not stop the session that it started."""
+    ann, key = focus.person(), {"Idempotency-Key": "k"}
+    await start(ann, kind="flow")
+    for _ in range(2):
+        clock.go(minutes=5)
+        reply = await ann.post(SESSIONS, json={"kind": "flow", "on_conflict": "stop"}, headers=key)
+    assert (await ann.get(f"{SESSIONS}/current")).body["session"]["id"] == reply.body["id"]
+    assert len((await ann.get(SESSIONS)).body["items"]) == 2
+
+
+@pytest.mark.parametrize("path", [SESSIONS, "/v1/focus/summary", SESSIONS + "/{id}"])
+async def test_what_has_not_changed_is_not_sent_again(
+    focus: ServiceClient, clock: FakeClock, path: str
+) -> None:
+    """A running session changes with every second, a paused one does not."""
+    ann = focus.person()
+    session = (await start(ann)).body["id"]
+    path = path.format(id=session)
+    tag = (await ann.get(path)).headers["ETag"]
+    clock.go(seconds=1)
+    assert (await ann.get(path, headers={"If-None-Match": tag})).status == 200
+    await ann.post(f"{SESSIONS}/{session}/finish")
+    tag = (await ann.get(path)).headers["ETag"]
+    clock.go(seconds=1)
+    assert (await ann.get(path, headers={"If-None-Match": tag})).status == 304
