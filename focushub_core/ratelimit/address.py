@@ -74,11 +74,13 @@ def is_trusted(address: Address, trusted: Sequence[Network]) -> bool:
     return any(address in network for network in trusted)
 
 
-@lru_cache(maxsize=4096)
 def bucket_key(address: Address | None) -> str:
     """The name of the address' bucket: an IPv4 address, or an IPv6 /64."""
-    if address is None:
-        return UNKNOWN
-    if isinstance(address, IPv4Address):
-        return str(address)
-    return str(IPv6Network((int(address) >> 64 << 64, 64)))
+    return UNKNOWN if address is None else _bucket_key(int(address), address.version)
+
+
+@lru_cache(maxsize=4096)
+def _bucket_key(number: int, version: int) -> str:
+    if version == 4:
+        return str(IPv4Address(number))
+    return str(IPv6Network((number >> 64 << 64, 64)))

@@ -12,40 +12,26 @@ Rules that hold here:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from functools import lru_cache
+from math import ceil
 
 from focushub_core.ratelimit.gcra import Decision
-from focushub_core.ratelimit.policy import Policy
 
 
-def policy_field(policies: Sequence[Policy]) -> str:
-    """``"user";q=100;w=60``; a burst unlike the quota is told by a parameter of our own, ``burst``."""
-    return ", ".join([_policy(policy) for policy in policies])
+def fields(decisions: Sequence[Decision]) -> tuple[str, str]:
+    """The values of ``RateLimit-Policy`` and ``RateLimit``.
 
-
-@lru_cache(maxsize=256)
-def _policy(policy: Policy) -> str:
-    burst = f";burst={policy.burst}" if policy.burst != policy.quota else ""
-    return f'"{policy.name}";q={policy.quota};w={policy.window}{burst}'
-
-
-def limit_field(decisions: Sequence[Decision]) -> str:
-    """``"user";r=42;t=13``: what is left, and the seconds until there is more."""
-    return ", ".join(f'"{d.policy.name}";r={d.remaining};t={math.ceil(d.next_s)}' for d in decisions)
+    ``"user";q=100;w=60`` says the policy (a burst unlike the quota is told by a parameter of our own, ``burst``),
+    ``"user";r=42;t=13`` what is left of it and the seconds until there is more.
+    """
+    policies = limits = ""
+    for decision in decisions:
+        policy, comma = decision.policy, ", " if policies else ""
+        policies += comma + policy.text
+        limits += f'{comma}"{policy.name}";r={decision.remaining};t={ceil(decision.next_s)}'
+    return policies, limits
 
 
 def retry_after(decision: Decision) -> str:
     """The seconds after which the refused request would be admitted; at least 1."""
-    return str(max(1, math.ceil(decision.retry_after_s)))
-
-
-def fields(decisions: Sequence[Decision]) -> dict[str, str]:
-    """All fields of an answer on which these policies decided."""
-    if not decisions:
-        return {}
-    return {
-        "RateLimit-Policy": policy_field([decision.policy for decision in decisions]),
-        "RateLimit": limit_field(decisions),
-    }
+    return str(max(1, ceil(decision.retry_after_s)))

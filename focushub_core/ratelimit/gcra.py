@@ -29,18 +29,18 @@ class Charge(msgspec.Struct, frozen=True, gc=False):
     policy: Policy
     key: str
     cost: int = 1
+    bucket: str = ""
+    """The name of the bucket, unique over all policies; follows from policy and key."""
 
     def __post_init__(self) -> None:
+        key = self.key if len(self.key) <= LONGEST_KEY else _digest(self.key)
+        msgspec.structs.force_setattr(self, "bucket", f"{self.policy.name}:{key}")
         if not 1 <= self.cost <= self.policy.burst:
             raise ValueError(f"a cost of {self.cost} can never be paid from a burst of {self.policy.burst}")
 
-    @property
-    def bucket(self) -> str:
-        """The name of the bucket, unique over all policies."""
-        key = self.key
-        if len(key) > LONGEST_KEY:
-            key = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-        return f"{self.policy.name}:{key}"
+
+def _digest(key: str) -> str:
+    return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -55,6 +55,14 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     remaining: int
     next_s: float
     retry_after_s: float
+
+
+def all_admit(decisions: Sequence[Decision]) -> bool:
+    """Whether each of them admits."""
+    for decision in decisions:  # noqa: SIM110 - a loop is twice as fast, and this is asked on every request
+        if not decision.allowed:
+            return False
+    return True
 
 
 class Want(msgspec.Struct, frozen=True, gc=False):

@@ -16,8 +16,7 @@ Rules that hold here:
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
 
 import msgspec
 from aiohttp import web
@@ -33,6 +32,10 @@ from focushub_core.ratelimit.verdict import Verdict
 
 EXEMPT = frozenset({"/health", "/livez", "/readyz", "/metrics"})
 UNMATCHED = "unmatched"
+REMEMBERED = 4096
+"""Requests of which a process remembers what they cost."""
+LONGEST = 200
+"""Characters of a path and of ``X-Forwarded-For`` beyond which it does not."""
 VERDICT: web.RequestKey[Verdict] = web.RequestKey("ratelimit.verdict", Verdict)
 
 WhoIs = Callable[[web.Request], str | Awaitable[str | None] | None]
@@ -72,6 +75,9 @@ class RateLimits:
         self._route = route
         self._trusted = trusted
         self._exempt = exempt
+        self._by_path = _by_path(self.policies)
+        self._by_route = route is not template_of
+        self._remembered: dict[Hashable, tuple[Charge, ...]] = {}
 
     def install(self, app: web.Application) -> None:
         """Limit every route of ``app``; the limiter is closed with it."""
@@ -79,42 +85,66 @@ class RateLimits:
         app.on_response_prepare.append(self.add_fields)
         app.cleanup_ctx.append(self._while_running)
 
-    async def charges(self, request: web.Request) -> list[Charge]:
-        """What a request costs: one permit of each policy that holds for it."""
-        brought = limits_of(request.match_info.handler)
-        if request.path in self._exempt or not (self.policies or brought):
-            return []
-        caller = await self._caller(request)
-        charges = [Charge(policy, policy.key(caller)) for policy in self.policies if policy.holds(caller)]
-        return [*charges, *_brought(brought, caller)]
-
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """An aiohttp middleware: charges the request before its handler runs, or refuses it."""
-        charges = await self.charges(request)
+        if request.path in self._exempt:
+            return await handler(request)
+        user = self._user(request)
+        if user is not None and not isinstance(user, str):
+            user = await user
+        charges = self.charges(request, user)
         if charges:
             request[VERDICT] = verdict = await self.limiter.check(charges)
             verdict.enforce()
         return await handler(request)
 
+    def charges(self, request: web.Request, user: str | None) -> Sequence[Charge]:
+        """What a request costs: one permit of each policy that holds for it.
+
+        Remembered: nearly all requests are of somebody who asked for the same before.
+        """
+        forwarded = tuple(request.headers.getall("X-Forwarded-For", ())) if self._trusted else ()
+        path = request.path if self._by_path else ""
+        route = self._route(request) if self._by_route else ""
+        key = (request.match_info.route, request.method, path, route, user, request.remote, forwarded)
+        charges = self._remembered.get(key)
+        if charges is None:
+            brought = limits_of(request.match_info.handler)
+            charges = self._charges(request, user, forwarded, brought)
+            if not self._by_path and _by_path(brought):
+                return charges
+            if len(path) + sum(map(len, forwarded)) <= LONGEST:
+                if len(self._remembered) >= REMEMBERED:
+                    self._remembered.clear()
+                self._remembered[key] = charges
+        return charges
+
     async def add_fields(self, request: web.Request, response: web.StreamResponse) -> None:
         """A signal for ``on_response_prepare``."""
         verdict = request.get(VERDICT)
         if verdict is not None:
-            for name, value in fields(verdict.decisions).items():
-                response.headers.add(name, value)  # a service behind a gateway may have told its own
+            # added: a service behind a gateway may have told its own
+            policies, limits = fields(verdict.decisions)
+            response.headers.add("RateLimit-Policy", policies)
+            response.headers.add("RateLimit", limits)
 
-    async def _caller(self, request: web.Request) -> Caller:
-        user = self._user(request)
-        if inspect.isawaitable(user):
-            user = await user
-        forwarded = request.headers.getall("X-Forwarded-For", ())
+    def _charges(
+        self, request: web.Request, user: str | None, forwarded: Sequence[str], brought: Sequence[Policy]
+    ) -> tuple[Charge, ...]:
         address = client_address(request.remote, forwarded, self._trusted)
-        return Caller(request.path, request.method, self._route(request), user, address)
+        house = bucket_key(address)
+        caller = Caller(request.path, request.method, self._route(request), user, address, house)
+        held = (Charge(policy, policy.key(caller)) for policy in self.policies if policy.holds(caller))
+        return (*held, *_brought(brought, caller))
 
     async def _while_running(self, _: web.Application) -> AsyncIterator[None]:
         yield
         await self.limiter.close()
+
+
+def _by_path(policies: Sequence[Policy]) -> bool:
+    return any(policy.routes or policy.exempt_routes for policy in policies)
 
 
 def _brought(policies: Sequence[Policy], caller: Caller) -> Iterator[Charge]:
@@ -122,8 +152,8 @@ def _brought(policies: Sequence[Policy], caller: Caller) -> Iterator[Charge]:
     for policy in policies:
         counted = caller
         if "user" in policy.kinds and caller.user is None:
-            counted = msgspec.structs.replace(caller, user=f"address:{bucket_key(caller.address)}")
-        elif policy.kinds == ("address",):
+            counted = msgspec.structs.replace(caller, user=f"address:{caller.house}")
+        elif caller.user is not None and policy.kinds == ("address",):
             counted = msgspec.structs.replace(caller, user=None)  # on a handler it counts who is known, too
         if policy.holds(counted):
             yield Charge(policy, policy.key(counted))

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 import msgspec
 
 from focushub_core.errors import ConfigurationError
-from focushub_core.ratelimit.address import Address, Network, bucket_key, is_trusted, parse_networks
+from focushub_core.ratelimit.address import UNKNOWN, Address, Network, is_trusted, parse_networks
 
 By = Literal["user", "address", "route"]
 OnOutage = Literal["share", "admit", "refuse"]
@@ -42,6 +42,8 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     route: str = ""
     user: str | None = None
     address: Address | None = None
+    house: str = UNKNOWN
+    """The address' bucket (`bucket_key`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,9 @@ class Policy:
     exempt_addresses: tuple[str, ...] = ()
     exempt_users: tuple[str, ...] = ()
     kinds: tuple[By, ...] = field(init=False, repr=False, compare=False)
+    narrowed: bool = field(init=False, repr=False, compare=False)
+    text: str = field(init=False, repr=False, compare=False)
+    """As it stands in ``RateLimit-Policy``; a burst unlike the quota is told by a parameter of our own."""
     exempt_networks: tuple[Network, ...] = field(init=False, repr=False, compare=False)
     interval_us: int = field(init=False, repr=False, compare=False)
     tolerance_us: int = field(init=False, repr=False, compare=False)
@@ -77,6 +82,10 @@ class Policy:
         set_(self, "kinds", (self.by,) if isinstance(self.by, str) else tuple(self.by))
         _check(self)
         set_(self, "exempt_networks", _networks(self))
+        exempt = (self.exempt_routes, self.exempt_addresses, self.exempt_users)
+        set_(self, "narrowed", any((self.routes, self.methods, *exempt)))
+        burst = f";burst={self.burst}" if self.burst != self.quota else ""
+        set_(self, "text", f'"{self.name}";q={self.quota};w={self.window}{burst}')
         set_(self, "interval_us", -(-self.window * SECOND_US // self.quota))
         set_(self, "tolerance_us", self.interval_us * self.burst)
         if self.tolerance_us > LONGEST_US:
@@ -108,11 +117,7 @@ class Policy:
 
     def holds(self, caller: Caller) -> bool:
         """Whether this request counts."""
-        if self.routes and not _under_any(caller.path, self.routes):
-            return False
-        if self.methods and _counted_as(caller.method) not in self.methods:
-            return False
-        if self._exempts(caller):
+        if self.narrowed and not self._reaches(caller):
             return False
         if "user" in self.kinds:
             return caller.user is not None
@@ -126,6 +131,13 @@ class Policy:
         parts = (_part(kind, caller).replace("%", "%25").replace("|", "%7C") for kind in self.kinds)
         return "|".join(parts)
 
+    def _reaches(self, caller: Caller) -> bool:
+        if self.routes and not _under_any(caller.path, self.routes):
+            return False
+        if self.methods and _counted_as(caller.method) not in self.methods:
+            return False
+        return not self._exempts(caller)
+
     def _exempts(self, caller: Caller) -> bool:
         if self.exempt_routes and _under_any(caller.path, self.exempt_routes):
             return True
@@ -138,7 +150,7 @@ class Policy:
 def _part(kind: By, caller: Caller) -> str:
     if kind == "user":
         return caller.user or ""
-    return bucket_key(caller.address) if kind == "address" else caller.route
+    return caller.house if kind == "address" else caller.route
 
 
 def _counted_as(method: str) -> str:

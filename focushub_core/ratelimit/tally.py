@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from focushub_core.ratelimit.gcra import Decision
+from focushub_core.ratelimit.gcra import Decision, all_admit
 
 MOST_NAMES = 100
 OTHER = "other"
@@ -33,11 +33,9 @@ class Tallies:
     def __iter__(self) -> Iterator[tuple[str, Tally]]:
         return iter(list(self._by_name.items()))
 
-    def count(self, decisions: Sequence[Decision], leased: bool, degraded: bool) -> bool:
-        """Adds one verdict, and returns whether it admits: a policy counts what it refused, and what all admitted."""
-        admitted = True
-        for decision in decisions:
-            admitted = admitted and decision.allowed
+    def count(self, decisions: Sequence[Decision], leased: bool, degraded: bool) -> None:
+        """Adds one verdict: a policy counts what it refused, and what all admitted."""
+        admitted = all_admit(decisions)
         for decision in decisions:
             name = decision.policy.name
             tally = self._by_name.get(name) or self._new(name)
@@ -45,9 +43,10 @@ class Tallies:
                 tally.admitted += 1
             elif not decision.allowed:
                 tally.refused += 1
-            tally.leased += leased
-            tally.degraded += degraded
-        return admitted
+            if leased:
+                tally.leased += 1
+            elif degraded:
+                tally.degraded += 1
 
     def _new(self, name: str) -> Tally:
         if len(self._by_name) >= MOST_NAMES:

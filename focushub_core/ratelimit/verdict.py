@@ -8,7 +8,7 @@ import msgspec
 
 from focushub_core.errors import TooManyRequests
 from focushub_core.ratelimit.fields import retry_after
-from focushub_core.ratelimit.gcra import Decision
+from focushub_core.ratelimit.gcra import Decision, all_admit
 
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 """The problem type that the RateLimit header fields draft registers."""
@@ -22,7 +22,7 @@ class Verdict(msgspec.Struct, frozen=True):
     @property
     def allowed(self) -> bool:
         """Whether every policy admitted the request."""
-        return all(decision.allowed for decision in self.decisions)
+        return all_admit(self.decisions)
 
     @property
     def decision(self) -> Decision | None:

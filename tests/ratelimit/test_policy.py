@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from focushub_core.errors import ConfigurationError
 from focushub_core.ratelimit import Charge, Policy
-from focushub_core.ratelimit.address import parse_address
+from focushub_core.ratelimit.address import bucket_key, parse_address
 from focushub_core.ratelimit.policy import Caller
 
 
@@ -76,6 +76,7 @@ def test_a_policy_holds_for_its_routes_and_its_kind_of_client(
 
 
 LAN = parse_address("10.1.2.3")
+HOUSE = bucket_key(LAN)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_methods_and_exemptions_narrow_it(policy: Policy, caller: Caller, expect
     ],
 )
 def test_a_bucket_is_a_users_an_addresss_a_routes_or_a_combinations(by: Any, key: str) -> None:
-    caller = Caller("/v1/tasks/7", "GET", "/v1/tasks/{id}", "ann", LAN)
+    caller = Caller("/v1/tasks/7", "GET", "/v1/tasks/{id}", "ann", LAN, HOUSE)
 
     assert Policy("p", 9, by=by).key(caller) == key
 
