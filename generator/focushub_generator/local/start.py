@@ -31,6 +31,10 @@ POLL = 0.1
 TRIES = 3
 DEMO_EMAIL = "demo@example.com"
 SETUP_VARIABLE = "FOCUSHUB_SETUP"
+OTHER_DATA = (
+    "the data were made with another POSTGRES_PASSWORD than .env has now: "
+    "put the old .env back, or remove .focushub and the data with it"
+)
 
 
 async def start(session: Session) -> None:
@@ -107,7 +111,8 @@ async def _make_databases(session: Session, admin_url: str, urls: Mapping[str, s
         for service in session.stack.services.values()
         if service.database is not None
     ]
-    work = {"admin_url": admin_url, "patience": PATIENCE, "databases": databases}
+    login = "check the login in --postgres" if session.options.postgres else OTHER_DATA
+    work = {"admin_url": admin_url, "login": login, "patience": PATIENCE, "databases": databases}
     argv = (sys.executable, "-P", "-m", "focushub_generator.local.setup")
     command = Command(argv, session.root, {**session.environ, SETUP_VARIABLE: json.dumps(work)})
     part = await session.add("setup", "setup", "", command, once=True)
