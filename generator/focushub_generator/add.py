@@ -14,7 +14,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +31,7 @@ from .addition import (
     filled,
     password_of,
     with_include,
+    with_scraping,
     with_secret,
     with_table,
     words,
@@ -44,6 +45,8 @@ LISTS = {
     "compose/services.development.yml": "docker-compose.override.yml",
 }
 """Lists of Compose files, and who takes them in."""
+SCRAPING = "monitoring/prometheus/prometheus.yml"
+MANIFESTS = "kubernetes/base/services.yaml"
 
 
 class Added(NamedTuple):
@@ -68,7 +71,8 @@ def add(root: Path, name: str, port: int | None = None) -> Added:
         _refuse_there(root, new)
         changes = dict(_changes(root, added))
         _carry_out(root, new, texts, changes)
-    return Added(*added, new, tuple(sorted(changes)), tuple(_advice(root)))
+        advice = tuple(_advice(root, changes))
+    return Added(*added, new, tuple(sorted(changes)), advice)
 
 
 @contextmanager
@@ -120,6 +124,9 @@ def _changes(root: Path, added: Addition) -> Iterator[tuple[str, tuple[str, str]
         fragment = file.replace("services", added.service.name)
         if before is not None:
             yield file, (before, with_include(before, fragment))
+    before = _text(root / SCRAPING)
+    if before is not None and (after := with_scraping(before, added.service)) is not None:
+        yield SCRAPING, (before, after)
     before = (root / stacks.FILE_NAME).read_bytes().decode("utf-8")
     yield stacks.FILE_NAME, (before, with_table(before, added))
 
@@ -175,9 +182,13 @@ def _rewrite(path: Path, before: str, after: str) -> None:
         file.truncate(len(new))
 
 
-def _advice(root: Path) -> Iterator[str]:
+def _advice(root: Path, changes: Collection[str]) -> Iterator[str]:
     """What an owner who has changed these files has to see to."""
     for file, owner in LISTS.items():
         text = _text(root / owner)
-        if text is not None and (file not in text or not (root / file).is_file()):
+        if text is not None and (file not in text or file not in changes):
             yield f"{owner} does not include {file}: Compose will not see the service until it does"
+    if (root / SCRAPING).is_file() and SCRAPING not in changes:
+        yield f"{SCRAPING} does not end with its jobs: Prometheus will not see the service until you add one"
+    if (root / MANIFESTS).is_file():
+        yield f"Kubernetes does not run it yet: copy another's documents in {MANIFESTS}, and its lines beside it"

@@ -152,6 +152,14 @@ def with_include(text: str, fragment: str) -> str:
     return behind(started, [f"  - {{path: {fragment}, project_directory: .}}"])
 
 
+def with_scraping(text: str, service: ServiceEntry) -> str | None:
+    """Prometheus' configuration with the service as a last job; ``None`` where jobs are not the last thing in it."""
+    if re.findall(r"^\w.*$", text, re.MULTILINE)[-1:] != ["scrape_configs:"]:
+        return None
+    found_by = f"{{names: [{service.name}], type: A, port: {service.port}, refresh_interval: 5s}}"
+    return behind(text, ["", f"  - job_name: {service.name}", "    dns_sd_configs:", f"      - {found_by}"])
+
+
 def with_secret(text: str, name: str, value: str = "") -> str:
     """An ``.env`` file with one more setting."""
     return behind(text, [f"{name}={value}"])

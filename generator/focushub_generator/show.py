@@ -37,6 +37,7 @@ PURPOSES = {
     ".env.example": "that it has one",
     "compose": "its containers",
     "focushub.toml": "its table",
+    "monitoring": "that it is watched",
 }
 
 

@@ -35,6 +35,7 @@ Tree = dict[str, tuple[int, bytes | str]]
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stack ``shop`` as it is generated, with its secrets."""
     root = render.carry_out(plan(stack_spec("shop"), inventory()), tmp_path_factory.mktemp("add"))
+    shutil.rmtree(root / "kubernetes")
     secrets.write_env(root)
     return root
 
@@ -85,6 +86,7 @@ def test_nothing_else_is_touched_and_files_only_get_longer(shop: Path) -> None:
             "compose/services.development.yml",
             "compose/services.yml",
             "focushub.toml",
+            "monitoring/prometheus/prometheus.yml",
         }
     )
     for file in grown - {"compose/services.development.yml", "compose/services.yml"}:
@@ -276,6 +278,37 @@ def test_an_owner_whose_compose_file_takes_in_no_more_services_is_told(shop: Pat
     assert (shop / "compose/notes-service.yml").is_file()
 
 
+def test_prometheus_watches_it_as_it_does_the_others(shop: Path) -> None:
+    file = shop / "monitoring/prometheus/prometheus.yml"
+    before = parsed(file)
+    assert add(shop, "notes").advice == ()
+    model = next(job for job in before["scrape_configs"] if job["job_name"] == "habit-service")
+    jobs = [*before["scrape_configs"], _renamed(model, HABITS_TO_NOTES)]
+    assert parsed(file) == before | {"scrape_configs": jobs}
+
+
+def test_an_owner_whose_prometheus_is_set_up_in_another_order_is_told(shop: Path) -> None:
+    file = shop / "monitoring/prometheus/prometheus.yml"
+    file.write_text("scrape_configs:\n  - job_name: x\nglobal: {}\n")
+    (line,) = add(shop, "notes").advice
+    assert line.startswith("monitoring/prometheus/prometheus.yml does not end with its jobs")
+    assert file.read_text() == "scrape_configs:\n  - job_name: x\nglobal: {}\n"
+
+
+def test_who_has_manifests_is_told_that_they_do_not_run_it(shop: Path) -> None:
+    (shop / "kubernetes/base").mkdir(parents=True)
+    (shop / "kubernetes/base/services.yaml").write_text("# ours\n")
+    (line,) = add(shop, "notes").advice
+    assert line.startswith("Kubernetes does not run it yet")
+    assert (shop / "kubernetes/base/services.yaml").read_text() == "# ours\n"
+
+
+def test_an_owner_who_watches_it_otherwise_is_told_nothing(shop: Path) -> None:
+    shutil.rmtree(shop / "monitoring")
+    assert add(shop, "notes").advice == ()
+    assert not (shop / "monitoring").exists()
+
+
 @pytest.mark.skipif(shutil.which("docker") is None, reason="there is no docker to ask")
 @pytest.mark.parametrize("form", [["-f", "docker-compose.yml"], []])
 def test_compose_itself_finds_nothing_wrong(shop: Path, form: list[str]) -> None:
@@ -401,12 +434,12 @@ def test_whatever_name_is_taken_is_safe_in_every_place(name: str) -> None:
 # Failures in the middle ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", range(8))
+@pytest.mark.parametrize("call", range(9))
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_failure_anywhere_leaves_everything_as_it_was(
     shop: Path, monkeypatch: pytest.MonkeyPatch, call: int, error: BaseException
 ) -> None:
-    """Three moves, then five files that get longer; a full disk takes half of what is written."""
+    """Three moves, then six files that get longer; a full disk takes half of what is written."""
     before = tree(shop)
     calls: Iterator[int] = iter(range(1000))
     move, rewrite = module._move, module._rewrite

@@ -32,7 +32,7 @@ LOOPS = {
     "focushub.toml": 1,
     "kubernetes/base/gateway.yaml": 1,
     "kubernetes/base/kustomization.yaml": 1,
-    "kubernetes/base/migrate.yaml": 1,
+    "kubernetes/base/migrate.yaml": 2,
     "kubernetes/base/services.yaml": 2,
     "monitoring/prometheus/prometheus.yml": 1,
 }
