@@ -39,6 +39,10 @@ _LEVELS: dict[Isolation | None, str] = {
 class Queries(ABC):
     """Ways to ask. SQL has ``$1``, ``$2`` for ``args``; ``timeout`` is in seconds, by default the database's.
 
+    For both drivers to mean the same: a list is an array, and where it is to be JSON, or a text is, say so in the
+    SQL (``$1::jsonb``); a dict or a struct is JSON anyway. A query ends at its request's deadline
+    (`focushub_core.deadline`) if that is sooner.
+
     All raise Unavailable (503) when PostgreSQL is away, GatewayTimeout (504) at the deadline, and what
     `focushub_core.database.errors` says of constraints.
     """

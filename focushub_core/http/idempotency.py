@@ -42,6 +42,7 @@ MAX_KEY = 255
 """Characters."""
 
 _KEY = re.compile(rf'"[\x20\x21\x23-\x5b\x5d-\x7e]{{1,{MAX_KEY}}}"|[\x21\x23-\x2b\x2d-\x7e]{{1,{MAX_KEY}}}')
+_PATTERN = rf"^[\x21\x23-\x2b\x2d-\x7e]{{1,{MAX_KEY}}}$"
 _NOT_KEPT = frozenset({"content-length", "date", "server", "connection", "x-request-id"})
 
 _LOCK = "SELECT pg_try_advisory_xact_lock($1)"
@@ -50,7 +51,7 @@ _FIND = """
     WHERE user_id = $1 AND route = $2 AND key = $3 AND created_at > now() - $4::interval"""
 _KEEP = """
     INSERT INTO focushub.idempotency_keys (user_id, route, key, fingerprint, status, headers, body)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7)
     ON CONFLICT (user_id, route, key) DO UPDATE
     SET fingerprint = EXCLUDED.fingerprint, status = EXCLUDED.status, headers = EXCLUDED.headers,
         body = EXCLUDED.body, created_at = EXCLUDED.created_at"""
@@ -141,7 +142,7 @@ class Idempotent(Habit):
     def describe(self, description: Description, operation: Operation) -> None:
         """The fields and the refusals."""
         words = "A name for this request, chosen at random: sent again with it, the request acts only once."
-        description.takes_header(FIELD, {"type": "string", "minLength": 1, "maxLength": MAX_KEY}, words)
+        description.takes_header(FIELD, {"type": "string", "pattern": _PATTERN}, words)
         description.answers_header(REPLAYED, {"const": "true"}, "On an answer that was given before.")
         description.refuses(400, "invalid_idempotency_key")
         description.refuses(409, "idempotency_key_in_use")
