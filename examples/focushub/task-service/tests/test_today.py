@@ -56,6 +56,15 @@ async def test_what_is_due_depends_on_where_the_person_is(ann: Person) -> None:
     assert (await today(ann, None))["date"] == "2026-05-11"
 
 
+async def test_another_day_may_be_asked_for(ann: Person) -> None:
+    """So that all sections of a dashboard are about the same one, whatever the clock shows by then."""
+    await ann.post("/v1/tasks", json={"title": "on the tenth", "due": {"date": "2026-05-10"}})
+    for day, part in {"2026-05-09": None, "2026-05-10": "due", "2026-05-12": "overdue"}.items():
+        reply = await ann.get("/v1/tasks/today", params={"date": day})
+        filled = [name for name in ("overdue", "due") if reply.body[name]]
+        assert (reply.body["date"], filled) == (day, [part] if part else [])
+
+
 async def test_the_day_begins_when_the_person_says(ann: Person) -> None:
     """At 04:30 a night owl whose day begins at five is still in yesterday."""
     await ann.post("/v1/tasks", json={"title": "at four", "due": {"datetime": "2026-05-11T04:00:00"}})

@@ -69,9 +69,9 @@ async def create_task(body: NewTask, user: User, store: Tasks) -> Task:
 
 
 @tasks.get("/today")
-async def today(user: User, person: DaySettings, days: Days) -> Today:
-    """What is due and overdue on the person's logical day, and how much is done."""
-    return await days.today(user.id, person)
+async def today(user: User, person: DaySettings, days: Days, date: date | None = None) -> Today:
+    """What is due and overdue on the person's logical day, or on ``date``, and how much is done."""
+    return await days.of(user.id, person, date)
 
 
 @tasks.get("/{task_id}", raises=[no_such_task()])

@@ -36,9 +36,9 @@ class Days:
         self._database = database
         self._now = now
 
-    async def today(self, user_id: UUID, person: DaySettings) -> Today:
-        """The person's logical day; ``completed_count`` counts what was completed within it."""
-        day = person.day_of(self._now())
+    async def of(self, user_id: UUID, person: DaySettings, asked: date | None = None) -> Today:
+        """The day that was ``asked`` for, else the logical one; ``completed_count`` counts what was done within it."""
+        day = asked or person.day_of(self._now())
         rows = await self._database.fetch(
             "SELECT * FROM tasks WHERE user_id = $1 AND deleted_at IS NULL AND completed_at IS NULL AND due_date <= $2"
             " ORDER BY due_date DESC, due_time DESC NULLS LAST, id DESC LIMIT $3",
