@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated
+from datetime import date
 from uuid import UUID
 
 from focushub_core import Conflict, IfMatch, Invalid, Page, Paging, Query, Routes, User
-from stack_shared.day import DaySettings
+from stack_shared.day import Day, DaySettings
 
 from .projects import NewProject, Project, ProjectChange, Projects, inbox_protected, no_such_project
 from .tasks import Complete, Completed, NewTask, Task, TaskChange, TaskFilter, Tasks, no_such_task
@@ -69,7 +70,7 @@ async def create_task(body: NewTask, user: User, store: Tasks) -> Task:
 
 
 @tasks.get("/today")
-async def today(user: User, person: DaySettings, days: Days, date: date | None = None) -> Today:
+async def today(user: User, person: DaySettings, days: Days, date: Day | None = None) -> Today:
     """What is due and overdue on the person's logical day, or on ``date``, and how much is done."""
     return await days.of(user.id, person, date)
 
