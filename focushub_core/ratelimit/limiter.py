@@ -85,18 +85,25 @@ class Limiter:
 
     async def check(self, charges: Sequence[Charge]) -> Verdict:
         """Decide on all charges at once: all are admitted, or none is charged."""
+        verdict = self.decide(charges)
+        if verdict is not None:
+            return verdict
+        decisions = await self._ask(charges)
+        degraded = decisions is None
+        if decisions is None:
+            decisions = self._alone(charges)
+        self.tallies.count(decisions, leased=False, degraded=degraded)
+        return Verdict(decisions)
+
+    def decide(self, charges: Sequence[Charge]) -> Verdict | None:
+        """As `check`, if nothing has to be waited for; else None, and nothing is charged."""
         if len(charges) > 1 and len({charge.bucket for charge in charges}) != len(charges):
             raise ValueError("one bucket is charged twice in one call")
-        if self._recovery is None:
-            decisions = self._store.decide(charges)
-            leased = self._shared and decisions is not None
-            if decisions is None:
-                decisions = await self._ask(charges)
-            if decisions is not None:
-                self.tallies.count(decisions, leased, False)
-                return Verdict(decisions)
-        decisions = self._alone(charges)
-        self.tallies.count(decisions, False, True)
+        degraded = self._recovery is not None
+        decisions = self._alone(charges) if degraded else self._store.decide(charges)
+        if decisions is None:
+            return None
+        self.tallies.count(decisions, leased=self._shared and not degraded, degraded=degraded)
         return Verdict(decisions)
 
     async def look(self) -> None:

@@ -95,8 +95,12 @@ class RateLimits:
             user = await user
         charges = self.charges(request, user)
         if charges:
-            request[VERDICT] = verdict = await self.limiter.check(charges)
-            verdict.enforce()
+            verdict = self.limiter.decide(charges)
+            if verdict is None:
+                verdict = await self.limiter.check(charges)
+            request[VERDICT] = verdict
+            if not verdict.allowed:
+                verdict.enforce()
         return await handler(request)
 
     def charges(self, request: web.Request, user: str | None) -> Sequence[Charge]:

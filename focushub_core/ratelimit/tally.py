@@ -33,7 +33,7 @@ class Tallies:
     def __iter__(self) -> Iterator[tuple[str, Tally]]:
         return iter(list(self._by_name.items()))
 
-    def count(self, decisions: Sequence[Decision], leased: bool, degraded: bool) -> None:
+    def count(self, decisions: Sequence[Decision], *, leased: bool, degraded: bool) -> None:
         """Adds one verdict: a policy counts what it refused, and what all admitted."""
         admitted = all_admit(decisions)
         for decision in decisions:
