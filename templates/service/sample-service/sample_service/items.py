@@ -9,14 +9,13 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
-from focushub_core import Body, Clock, Database, NotFound, Routes, User
-from focushub_core.http.pages import Page, Paging
+from focushub_core import Body, Clock, Database, Meta, NotFound, Page, Paging, Routes, User
 
 
 class NewItem(Body, frozen=True):
     """The body that creates an item."""
 
-    text: Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=r"\S", examples=["Buy milk"])]
+    text: Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"\S", examples=["Buy milk"])]
 
 
 class Item(msgspec.Struct, frozen=True):

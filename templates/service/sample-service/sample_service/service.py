@@ -1,6 +1,6 @@
-"""The service: its name, its database, its routes."""
+"""The service: its name, its database, its routes, and the habits of HTTP that all of them have."""
 
-from focushub_core import Database, Service
+from focushub_core import Database, Idempotent, Located, Service
 
 from . import items
 
@@ -11,3 +11,4 @@ class SampleService(Service):
     name = "sample-service"
     database = Database(migrations="migrations")
     routes = (items.routes,)
+    habits = (Idempotent(), Located())
