@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from focushub_core import stack as stacks
 from focushub_core.errors import ConfigurationError, FocusHubError
 from focushub_core.settings import read_layers
 from focushub_core.stack import ServiceEntry, Stack
 
+if TYPE_CHECKING:
+    from focushub_core.database import MigrationState
+
 
 def migrate(root: Path, *, services: Sequence[str], show_status: bool, dry_run: bool) -> int:
     """Applies what is pending, or shows it; 1 if a database could not be brought up to date."""
     stack = stacks.load(root)
     chosen = choose(stack, services)
-    urls = addresses(chosen, read_layers(root))
-    results = asyncio.run(_all(root, urls, show_status=show_status, dry_run=dry_run))
+    settings = read_layers(root)
+    urls = addresses(chosen, settings)
+
+    async def one(entry: ServiceEntry) -> list[str]:
+        return await _one(root / entry.migrations, urls[entry], driver(entry, settings), show_status, dry_run)
+
+    results = asyncio.run(_all(chosen, one))
     failed = [result for result in results.values() if isinstance(result, FocusHubError | OSError)]
     for entry in chosen:
         for line in _said(results[entry.name]):
@@ -46,22 +55,33 @@ def addresses(chosen: list[ServiceEntry], settings: Mapping[str, str]) -> dict[S
     return {entry: settings[name] for entry, name in names.items()}
 
 
+def driver(entry: ServiceEntry, settings: Mapping[str, str]) -> str:
+    """The driver that the service itself uses, unless its class says otherwise."""
+    own = settings.get(f"{entry.variable}_DATABASE_DRIVER")
+    return own or settings.get("DATABASE_DRIVER") or "asyncpg"
+
+
 async def _all(
-    root: Path, urls: Mapping[ServiceEntry, str], *, show_status: bool, dry_run: bool
+    chosen: Sequence[ServiceEntry], one: Callable[[ServiceEntry], Awaitable[list[str]]]
 ) -> dict[str, list[str] | BaseException]:
-    work = [_one(root / entry.migrations, url, show_status, dry_run) for entry, url in urls.items()]
-    results = await asyncio.gather(*work, return_exceptions=True)
-    return {entry.name: result for entry, result in zip(urls, results, strict=True)}
+    results = await asyncio.gather(*map(one, chosen), return_exceptions=True)
+    return {entry.name: result for entry, result in zip(chosen, results, strict=True)}
 
 
-async def _one(folder: Path, url: str, show_status: bool, dry_run: bool) -> list[str]:
+async def _one(folder: Path, url: str, driver: str, show_status: bool, dry_run: bool) -> list[str]:
     from focushub_core.database import migrations
 
     if show_status:
-        return [f"{state.state.ljust(8)} {state.file}" for state in await migrations.status(url, folder)]
+        found = await migrations.status(url, folder, driver=driver)
+        return [_line(state) for state in found] or ["has no migrations"]
     verb = "would apply" if dry_run else "applied"
-    done = await migrations.migrate(url, folder, dry_run=dry_run)
+    done = await migrations.migrate(url, folder, dry_run=dry_run, driver=driver)
     return [f"{verb} {migration.file}" for migration in done] or ["up to date"]
+
+
+def _line(state: MigrationState) -> str:
+    applied = f"  {state.applied_at:%Y-%m-%d %H:%M:%S}Z" if state.applied_at else ""
+    return f"{state.state.ljust(8)} {state.file}{applied}"
 
 
 def _said(result: list[str] | BaseException) -> list[str]:
