@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -25,8 +25,6 @@ from focushub_core.database import Connection, Record
 from .timer import Segment, Status, Timer
 
 Kind = Literal["pomodoro", "countdown", "flow"]
-Place = tuple[datetime, UUID]
-"""Where a session stands in the list."""
 
 _COLUMNS = """
     SELECT id, kind, task_id, tags, status, planned_s, started_at, ended_at,
@@ -53,6 +51,13 @@ _DELETE_SEGMENTS = (
 _INSERT_SEGMENTS = """
     INSERT INTO segments (user_id, session_id, started_at, ended_at)
     SELECT $1, $2, started_at, ended_at FROM unnest($3::timestamptz[], $4::timestamptz[]) AS g (started_at, ended_at)"""
+
+
+class Place(NamedTuple):
+    """Where a session stands in the list."""
+
+    started_at: datetime
+    id: UUID
 
 
 class Session(msgspec.Struct, frozen=True):

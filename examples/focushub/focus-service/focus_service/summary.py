@@ -11,8 +11,8 @@ from uuid import UUID
 
 import msgspec
 
-from focushub_core import Database, FieldError, Invalid, Routes, User
-from stack_shared.day import DaySettings
+from focushub_core import Database, Routes, User
+from stack_shared.day import Day, DaySettings
 
 from .sessions import Sessions
 
@@ -43,14 +43,14 @@ class Summary(msgspec.Struct, frozen=True):
     sessions: int
 
 
-@routes.get(raises=[Invalid])
+@routes.get()
 async def summary(
-    user: User, day: DaySettings, sessions: Sessions, database: Database, date: Date | None = None
+    user: User, day: DaySettings, sessions: Sessions, database: Database, date: Day | None = None
 ) -> Summary:
     """The focus of ``date``, by default of the person's today."""
     now = sessions.clock()
     wanted = date or day.day_of(now)
-    begin, end = _bounds(wanted, day)
+    begin, end = day.start_of(wanted), day.start_of(wanted + timedelta(days=1))
     await sessions.open(user.id)
     focus = await _focus(database, user.id, begin, end, now)
     return Summary(wanted, day.zone.key, focus.focused_s, focus.sessions)
@@ -60,12 +60,3 @@ async def _focus(database: Database, user_id: UUID, begin: datetime, end: dateti
     if begin > now:  # an open session has no end yet, but it does not reach into tomorrow
         return Focus()
     return await database.one(Focus, _FOCUS, user_id, begin, end, now) or Focus()
-
-
-def _bounds(day: Date, settings: DaySettings) -> tuple[datetime, datetime]:
-    """When the day begins, and when the next one does."""
-    try:
-        return settings.start_of(day), settings.start_of(day + timedelta(days=1))
-    except OverflowError:
-        detail = "The calendar ends there."
-        raise Invalid(detail, errors=[FieldError("date", "out_of_range", detail)]) from None

@@ -5,19 +5,16 @@ from __future__ import annotations
 from datetime import date as Date
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Protocol
 
 import msgspec
 
+from focushub_core import FieldError, Invalid
+from focushub_core.http.description import Description
 from stack_shared.day import DaySettings
 
 DAY = timedelta(days=1)
-
-
-class Clock(Protocol):
-    """Says what time it is."""
-
-    def __call__(self) -> datetime: ...
+AHEAD = timedelta(days=366)
+"""How far ahead a habit may start, and may be looked at."""
 
 
 class Today(msgspec.Struct, frozen=True):
@@ -30,6 +27,17 @@ class Today(msgspec.Struct, frozen=True):
     def at(cls, now: datetime, settings: DaySettings) -> Today:
         """The day that it is at ``now``."""
         return cls(settings.day_of(now), settings)
+
+    def on(self, date: Date) -> Today:
+        """As if it were another day; `Invalid` for one that is further ahead than `AHEAD`."""
+        if date > self.date + AHEAD:
+            raise Invalid(errors=[FieldError("date", "out_of_range", "This is too far from today.")])
+        return Today(date, self.settings)
+
+    @classmethod
+    def describe(cls, description: Description) -> None:
+        """In the OpenAPI document: what the day settings say there."""
+        DaySettings.describe(description)
 
     def week_of(self, day: Date) -> tuple[Date, Date]:
         """The first and the last day of the person's week that ``day`` is in."""

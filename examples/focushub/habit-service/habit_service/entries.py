@@ -17,7 +17,7 @@ from uuid import UUID
 
 import msgspec
 
-from focushub_core import Body, Database, FieldError, Invalid, Routes, User
+from focushub_core import Body, Database, FieldError, Invalid, NotFound, Routes, User
 from focushub_core.database import Connection
 
 from .days import Today
@@ -73,7 +73,7 @@ class Entry(msgspec.Struct, frozen=True):
     note: str
 
 
-@routes.put()
+@routes.put(raises=[NotFound, Invalid])
 async def set_entry(
     habit_id: UUID,
     date: Date,
@@ -93,7 +93,7 @@ async def set_entry(
         return await _read(connection, habit_id, date)
 
 
-@routes.post("/increment")
+@routes.post("/increment", raises=[NotFound, Invalid])
 async def increment(
     habit_id: UUID,
     date: Date,
@@ -116,7 +116,7 @@ async def increment(
         return await _read(connection, habit_id, date)
 
 
-@routes.delete()
+@routes.delete(raises=[NotFound])
 async def remove(habit_id: UUID, date: Date, user: User, habits: Habits, database: Database) -> None:
     """The day is unknown again."""
     await habits.one(user.id, habit_id)

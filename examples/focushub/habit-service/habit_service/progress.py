@@ -9,10 +9,11 @@ from uuid import UUID
 
 import msgspec
 
-from focushub_core import Database, Limit, Routes, User
+from focushub_core import Database, NotFound, Paging, Routes, User
+from stack_shared.day import Day
 
 from .days import Today
-from .habits import Habit, HabitPager, Habits, HabitView, view
+from .habits import Habit, Habits, HabitView, view
 from .streaks import History, Mark, Standing, judge
 
 routes = Routes("/v1/habits")
@@ -20,6 +21,12 @@ routes = Routes("/v1/habits")
 _ENTRIES = """
     SELECT habit_id, local_date AS date, mark, amount::float8 AS amount
     FROM marked_entries WHERE habit_id = ANY($1::uuid[])"""
+
+
+class WholeDay(Paging):
+    """A page that usually holds all habits."""
+
+    default_limit = 200
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -68,33 +75,25 @@ async def read_today(
     today: Today,
     habits: Habits,
     database: Database,
-    pager: HabitPager,
     *,
-    limit: Limit = 200,
-    cursor: str | None = None,
+    page: WholeDay,
+    date: Day | None = None,
 ) -> TodaysHabits:
-    """How the person's habits stand today, due or not."""
-    found = await habits.some(user.id, pager.decode(cursor), limit + 1)
-    page = pager.page(found, limit, lambda habit: habit.id)
-    known = await entries_of(database, [habit.id for habit in page.items])
-    items = [_today(habit, known[habit.id], today) for habit in page.items]
-    return TodaysHabits(today.date, items, page.next_cursor)
+    """How the person's habits stand today, or on ``date``, due or not."""
+    today = today.on(date) if date else today
+    found = await habits.page(user.id, page)
+    known = await entries_of(database, [habit.id for habit in found.items])
+    items = [_today(habit, known[habit.id], today) for habit in found.items]
+    return TodaysHabits(today.date, items, found.next_cursor)
 
 
-@routes.get("/{habit_id}/stats")
+@routes.get("/{habit_id}/stats", raises=[NotFound])
 async def read_stats(habit_id: UUID, user: User, today: Today, habits: Habits, database: Database) -> Stats:
     """A habit's streaks."""
     habit = await habits.one(user.id, habit_id)
     known = (await entries_of(database, [habit_id]))[habit_id]
-    standing = _standing(habit, known, today)
-    return Stats(
-        today.date,
-        standing.current,
-        standing.best,
-        standing.unit,
-        standing.at_risk,
-        standing.total,
-    )
+    now = _standing(habit, known, today)
+    return Stats(today.date, now.current, now.best, now.unit, now.at_risk, now.total)
 
 
 async def entries_of(database: Database, habit_ids: Sequence[UUID]) -> dict[UUID, Known]:

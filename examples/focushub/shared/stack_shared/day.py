@@ -10,18 +10,28 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Self
+from typing import Annotated, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from focushub_core import Rule
 from focushub_core.errors import BadRequest
 from focushub_core.http.description import Description
 from stack_shared import calendar
 from stack_shared.zones import UnknownZone, zone_named
 
 HEADER = "X-User-Day"
+YEARS = range(1900, 2200)
+
+
+def _why_out_of_range(day: date) -> str | None:
+    return None if day.year in YEARS else f"The date is out of range: {YEARS[0]} to {YEARS[-1]}."
+
+
+Day = Annotated[date, Rule("out_of_range", _why_out_of_range)]
+"""A day that a request asks for, far enough from the calendar's ends to reckon with."""
 LATEST_START = 720
 """Minutes after midnight: a day begins at noon at the latest."""
 

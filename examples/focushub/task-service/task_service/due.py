@@ -16,10 +16,8 @@ import msgspec
 
 from focushub_core import Body, WallClock
 from stack_shared.calendar import resolve
-from stack_shared.day import DaySettings
+from stack_shared.day import YEARS, DaySettings
 from stack_shared.zones import ZoneName, zone_named
-
-YEARS = range(1900, 2200)
 
 
 class DueColumns(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated
-from datetime import date
 from uuid import UUID
 
 from focushub_core import Conflict, IfMatch, Invalid, Page, Paging, Query, Routes, User

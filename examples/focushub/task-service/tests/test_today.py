@@ -63,6 +63,9 @@ async def test_another_day_may_be_asked_for(ann: Person) -> None:
         reply = await ann.get("/v1/tasks/today", params={"date": day})
         filled = [name for name in ("overdue", "due") if reply.body[name]]
         assert (reply.body["date"], filled) == (day, [part] if part else [])
+    for day in ("9999-12-31", "0001-01-01", "tomorrow"):
+        refused = await ann.get("/v1/tasks/today", params={"date": day})
+        assert (refused.status, refused.body["errors"][0]["field"]) == (422, "date")
 
 
 async def test_the_day_begins_when_the_person_says(ann: Person) -> None:

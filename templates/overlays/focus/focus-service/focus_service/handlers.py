@@ -36,7 +36,7 @@ async def list_sessions(
 ) -> Page[SessionView]:
     """Sessions that started from ``from`` on and before ``to``, the latest first."""
     found = await sessions.some(user.id, wanted, page.after(Place), page.fetch)
-    listed = page.of(found, lambda session: (session.timer.started_at, session.id))
+    listed = page.of(found, lambda session: Place(session.timer.started_at, session.id))
     now = sessions.clock()
     return Page([view(session, now) for session in listed.items], listed.next_cursor)
 

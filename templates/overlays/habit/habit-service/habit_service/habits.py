@@ -12,21 +12,21 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from focushub_core import (
-    Answer,
     Body,
+    Clock,
     Database,
     FieldError,
     Invalid,
-    Limit,
     NotFound,
     Page,
-    Pager,
+    Paging,
     Routes,
+    SoftDelete,
     User,
 )
 from focushub_core.database import Record
 
-from .days import Today
+from .days import AHEAD, Today
 from .schedules import Daily, Schedule, Version, rule_on
 
 routes = Routes("/v1/habits")
@@ -34,8 +34,6 @@ routes = Routes("/v1/habits")
 Kind = Literal["boolean", "quantity"]
 BACKFILL = timedelta(days=3653)
 """How far back a habit may start, and entries may reach: ten years."""
-AHEAD = timedelta(days=366)
-"""How far ahead a habit may start."""
 
 _COLUMNS = """
     SELECT id, name, description, kind, unit, target::float8 AS target, start_date,
@@ -43,8 +41,9 @@ _COLUMNS = """
                              ORDER BY effective_from)
             FROM schedules WHERE habit_id = h.id) AS versions
     FROM habits h"""
-_ONE = f"{_COLUMNS} WHERE user_id = $1 AND id = $2"
-_SOME = f"{_COLUMNS} WHERE user_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3"
+_ONE = f"{_COLUMNS} WHERE user_id = $1 AND id = $2 AND deleted_at IS NULL"
+_SOME = f"""{_COLUMNS}
+    WHERE user_id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3"""
 _INSERT = """
     INSERT INTO habits (id, user_id, name, description, kind, unit, target, start_date)
     VALUES ($1, $2, $3, $4, $5, $6, $7::float8::numeric, $8)"""
@@ -101,24 +100,16 @@ class HabitView(msgspec.Struct, frozen=True):
 
 def view(habit: Habit, today: Date) -> HabitView:
     """``habit`` as it is answered on ``today``."""
-    rule = rule_on(today, habit.versions)
-    return HabitView(
-        habit.id,
-        habit.name,
-        habit.description,
-        habit.kind,
-        habit.unit,
-        habit.target,
-        habit.start_date,
-        rule,
-    )
+    stored = msgspec.structs.asdict(habit)
+    return HabitView(schedule=rule_on(today, stored.pop("versions")), **stored)
 
 
-class HabitPager(Pager[UUID]):
-    """Cursors of lists of habits, which are in the order in which they were made."""
+def no_such_habit() -> NotFound:
+    """The habit is not there, or another person's."""
+    return NotFound("There is no such habit.")
 
-    def __init__(self, secret: str) -> None:
-        super().__init__(secret, "habits", UUID)
+
+DELETED = SoftDelete("habits", missing=no_such_habit, versioned=False)
 
 
 class Habits:
@@ -143,12 +134,13 @@ class Habits:
         """The habit with this id; `NotFound`."""
         row = await self._database.fetchrow(_ONE, user_id, habit_id)
         if row is None:
-            raise NotFound("There is no such habit.")
+            raise no_such_habit()
         return _habit(row)
 
-    async def some(self, user_id: UUID, after: UUID | None, limit: int) -> list[Habit]:
-        """At most ``limit`` habits, in the order in which they were made, from behind ``after``."""
-        return [_habit(row) for row in await self._database.fetch(_SOME, user_id, after, limit)]
+    async def page(self, user_id: UUID, page: Paging) -> Page[Habit]:
+        """The person's habits, in the order in which they were made."""
+        rows = await self._database.fetch(_SOME, user_id, page.after(UUID), page.fetch)
+        return page.of([_habit(row) for row in rows], lambda habit: habit.id)
 
 
 def _habit(row: Record) -> Habit:
@@ -158,30 +150,36 @@ def _habit(row: Record) -> Habit:
 
 
 @routes.post(status=201)
-async def create(body: NewHabit, user: User, today: Today, habits: Habits) -> Answer[HabitView]:
+async def create(body: NewHabit, user: User, today: Today, habits: Habits) -> HabitView:
     """A new habit."""
     if wrong := list(body.wrong(today.date)):
         raise Invalid("The habit contradicts itself or the calendar.", errors=wrong)
-    habit = await habits.add(user.id, body, today.date)
-    return Answer(view(habit, today.date), headers={"Location": f"/v1/habits/{habit.id}"})
+    return view(await habits.add(user.id, body, today.date), today.date)
 
 
 @routes.get()
-async def list_habits(
-    user: User,
-    today: Today,
-    habits: Habits,
-    pager: HabitPager,
-    *,
-    limit: Limit = 50,
-    cursor: str | None = None,
-) -> Page[HabitView]:
+async def list_habits(user: User, today: Today, habits: Habits, page: Paging) -> Page[HabitView]:
     """The person's habits."""
-    found = await habits.some(user.id, pager.decode(cursor), limit + 1)
-    return pager.page([view(habit, today.date) for habit in found], limit, lambda habit: habit.id)
+    found = await habits.page(user.id, page)
+    return Page([view(habit, today.date) for habit in found.items], found.next_cursor)
 
 
-@routes.get("/{habit_id}")
+@routes.get("/{habit_id}", raises=[NotFound])
 async def read(habit_id: UUID, user: User, today: Today, habits: Habits) -> HabitView:
     """One habit."""
     return view(await habits.one(user.id, habit_id), today.date)
+
+
+@routes.delete("/{habit_id}", raises=[NotFound])
+async def remove(habit_id: UUID, user: User, database: Database, clock: Clock) -> None:
+    """Deletes a habit with its entries; for 30 days it can be restored."""
+    await DELETED.delete(database, user.id, habit_id, clock())
+
+
+@routes.post("/{habit_id}/restore", raises=[NotFound])
+async def restore(
+    habit_id: UUID, user: User, today: Today, habits: Habits, *, database: Database, clock: Clock
+) -> HabitView:
+    """Brings a deleted habit back."""
+    await DELETED.restore(database, user.id, habit_id, clock())
+    return await read(habit_id, user, today, habits)

@@ -242,3 +242,76 @@ def standing(**said: Any) -> dict[str, Any]:
         "week_required": None,
     }
     return nothing | said
+
+
+async def test_another_day_may_be_asked_for(habits: ServiceClient) -> None:
+    """So that all sections of a dashboard are about the same one; not one that is years ahead."""
+    ann = await keeper(habits, start_date="2026-05-01")
+    await ann.enter("2026-05-04")
+    for day, state, streak in (("2026-05-04", "done", 1), ("2026-05-05", None, 1), ("2026-05-07", None, 0)):
+        found = await ann.get(f"/v1/habits/today?date={day}")
+        assert found["date"] == day
+        assert [(one["state"], one["streak"]) for one in found["items"]] == [(state, streak)]
+    for day in ("2027-05-08", "9999-12-31", "0001-01-01", "soon"):
+        refused = await ann.person.get("/v1/habits/today", params={"date": day})
+        assert (refused.status, refused.body["errors"][0]["field"]) == (422, "date")
+
+
+async def test_a_deleted_habit_can_be_restored_with_its_entries(habits: ServiceClient) -> None:
+    """Meanwhile it is nowhere; another person neither deletes nor restores it."""
+    ann, bob = await keeper(habits), habits.person()
+    await ann.enter("2026-05-06")
+    assert (await bob.delete(ann.path)).status == 404
+    assert (await ann.person.delete(ann.path)).status == 204
+    gone = [
+        await ann.person.get(ann.path),
+        await ann.person.delete(ann.path),
+        await ann.enter("2026-05-05"),
+        await bob.post(f"{ann.path}/restore"),
+    ]
+    assert [reply.status for reply in gone] == [404] * 4
+    assert (await ann.get("/v1/habits"))["items"] == (await ann.get("/v1/habits/today"))["items"] == []
+    restored = await ann.person.post(f"{ann.path}/restore")
+    assert (restored.status, restored.body) == (200, ann.habit)
+    assert await ann.streaks() == (1, 1)
+
+
+async def test_a_purged_habit_takes_its_entries_along(habits: ServiceClient, moment: Moment) -> None:
+    ann, database = await keeper(habits), habits.service.database
+    assert database is not None
+    await ann.enter("2026-05-06")
+    await ann.person.delete(ann.path)
+    moment.now = "2026-06-06T12:00"
+    for work in habits.service.upkeep():
+        await work()
+    assert (
+        await database.fetchval("SELECT (SELECT count(*) FROM habits) + (SELECT count(*) FROM entries)") == 0
+    )
+
+
+async def test_counting_up_again_with_the_same_key_counts_once(habits: ServiceClient) -> None:
+    """H14."""
+    ann, key = await keeper(habits, kind="quantity", unit="l", target=3), {"Idempotency-Key": "k"}
+    path = f"{ann.path}/entries/2026-05-06/increment"
+    first, again = [await ann.person.post(path, json={"by": 1}, headers=key) for _ in range(2)]
+    assert (first.body["amount"], again.body, again.headers["Idempotency-Replayed"]) == (
+        1,
+        first.body,
+        "true",
+    )
+    assert (await ann.person.post(path, json={"by": 2}, headers=key)).body["code"] == "idempotency_key_reused"
+    assert (await ann.person.post(path, json={"by": 1})).body["amount"] == 2
+
+
+@pytest.mark.parametrize("path", ["/v1/habits", "/v1/habits/today", "{habit}", "{habit}/stats"])
+async def test_what_has_not_changed_is_not_sent_again(
+    habits: ServiceClient, moment: Moment, path: str
+) -> None:
+    """What depends on the day changes with it."""
+    ann = await keeper(habits)
+    path = path.format(habit=ann.path)
+    tag = {"If-None-Match": (await ann.person.get(path)).headers["ETag"]}
+    assert (await ann.person.get(path, headers=tag)).status == 304
+    moment.now = "2026-05-09T12:00"
+    changes = "today" in path or "stats" in path
+    assert (await ann.person.get(path, headers=tag)).status == (200 if changes else 304)
