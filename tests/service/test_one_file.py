@@ -74,6 +74,15 @@ async def test_its_own_test_passes(serve: Serve, clock: FakeClock, notes: Module
     del sys.modules["test_notes"]
 
 
+async def test_it_has_docs_that_say_what_its_signatures_do(serve: Serve, notes: ModuleType) -> None:
+    document = (await (await serve(notes.Notes)).get("/openapi.json")).body
+    write = document["paths"]["/v1/notes"]["post"]
+    assert write["summary"] == "Keeps a note, for its writer's eyes only"
+    assert set(document["paths"]) == {"/v1/notes", "/v1/notes/{note_id}"}
+    text = document["components"]["schemas"]["NewNote"]["properties"]["text"]
+    assert (text["maxLength"], text["examples"]) == (1000, ["Buy milk"])
+
+
 async def test_it_has_health_metrics_and_one_problem_for_all_that_is_wrong(
     serve: Serve, notes: ModuleType
 ) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 FOCUSHUB = [sys.executable, "-m", "focushub_generator"]
-HTTP_PORTS = (8080, 3000, 3001, 3002, 3003, 3004, 3005, 3100)
+HTTP_PORTS = (8080, 3000, 3001, 3002, 3003, 3004, 3005, 3006, 3100)
 
 
 def free_offset() -> int:

@@ -1,4 +1,4 @@
-"""A fifth service, in a stack that its owner has edited: behind the token check, in health, metrics and documents."""
+"""Two services join a stack that its owner has edited: behind the token check, in health, metrics and documents."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ ADD = [sys.executable, "-m", "focushub_generator", "add", "service"]
 
 @pytest.fixture(scope="module")
 def root(root: Path) -> Path:
-    """The stack ``shop``, edited, with a service ``notes``."""
+    """The stack ``shop``, edited, with the services ``notes`` and ``order-book``."""
     file = root / "focushub.toml"
     file.write_text(file.read_text().replace("[gateway]", "# One is enough here.\n[gateway]  # mine"))
-    subprocess.run([*ADD, "notes", str(root)], check=True, stdout=subprocess.DEVNULL)
+    for name in ("notes", "order-book"):
+        subprocess.run([*ADD, name, str(root)], check=True, stdout=subprocess.DEVNULL)
     return root
 
 
@@ -79,7 +80,7 @@ def test_it_is_healthy_and_status_says_so(shop: Stack) -> None:
 def test_it_has_a_database_of_its_own(shop: Stack) -> None:
     done = shop.run("-m", "focushub_generator", "migrate", "--status")
     assert done.returncode == 0
-    assert re.search(r"^notes-service +applied +0001_items\.sql$", done.stdout, re.MULTILINE)
+    assert re.search(r"^notes-service +applied +0001_items\.sql ", done.stdout, re.MULTILINE)
 
 
 def test_its_requests_are_in_its_metrics(shop: Stack, token: str) -> None:
@@ -91,6 +92,13 @@ def test_its_requests_are_in_its_metrics(shop: Stack, token: str) -> None:
     )
 
 
+def test_it_is_in_the_merged_document_and_its_schemas_are_not_anothers(shop: Stack) -> None:
+    status, document = shop.get(shop.url + "/openapi.json")
+    assert status == 200
+    assert {"/v1/notes", "/v1/notes/{item_id}", "/v1/order-book", "/v1/tasks"} <= set(document["paths"])
+    assert document["paths"]["/v1/notes"]["post"]["security"]
+
+
 def test_its_own_tests_pass(shop: Stack) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
@@ -100,9 +108,9 @@ def test_its_own_tests_pass(shop: Stack) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_a_second_one_joins_while_the_stack_runs_and_breaks_nothing(shop: Stack) -> None:
+def test_a_further_one_joins_while_the_stack_runs_and_breaks_nothing(shop: Stack) -> None:
     """It is there after the next start; until then its path is nobody's."""
-    done = shop.run("-m", "focushub_generator", "add", "service", "order-book")
+    done = shop.run("-m", "focushub_generator", "add", "service", "wishes")
     assert done.returncode == 0, done.stderr
-    assert ask(shop, "GET", "/v1/order-book")[0] == 404
+    assert ask(shop, "GET", "/v1/wishes")[0] == 404
     assert {part["status"] for part in shop.parts().values()} == {"healthy"}

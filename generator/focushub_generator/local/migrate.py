@@ -28,9 +28,10 @@ def migrate(root: Path, *, services: Sequence[str], show_status: bool, dry_run: 
 
     results = asyncio.run(_all(chosen, one))
     failed = [result for result in results.values() if isinstance(result, FocusHubError | OSError)]
+    width = max((len(entry.name) for entry in chosen), default=0)
     for entry in chosen:
         for line in _said(results[entry.name]):
-            print(f"{entry.name.ljust(16)} {line}")  # noqa: T201
+            print(f"{entry.name.ljust(width)} {line}")  # noqa: T201
     return 1 if failed else 0
 
 
