@@ -25,7 +25,7 @@ from focushub_core import stack as stack_module
 from focushub_core.clock import Clock
 from focushub_core.errors import ConfigurationError
 from focushub_core.health import Check, Report, examine
-from focushub_core.http import deadlines, handlers, problems
+from focushub_core.http import deadlines, handlers, paths, problems
 from focushub_core.http.habit import Habit
 from focushub_core.http.probes import Probes
 from focushub_core.http.routing import Route, marked
@@ -114,12 +114,14 @@ class Part:
 
     def add_routes(self, app: web.Application) -> None:
         """Compiles `all_routes` into the application."""
-        for route in self.all_routes():
+        routes = list(self.all_routes())
+        for route in routes:
             handler = handlers.build(route, self.providers)
             if route.method == "GET":
                 app.router.add_get(route.path, handler)
             else:
                 app.router.add_route(route.method, route.path, handler)
+        paths.close(app, routes)
 
     def all_routes(self) -> Iterator[Route]:
         """The routes that methods are marked with, then those of ``routes``; with the part's habits."""

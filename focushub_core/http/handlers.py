@@ -261,7 +261,8 @@ def _call(operation: Operation) -> Call:
             arguments[each.name] = each.read(request, wrong)
         if request.query_string and not own_reading:
             refuse_unknown(request, known, wrong)
-        if reader is not None and (default_body is MISSING or request.can_read_body):
+        # not `can_read_body`, which is false for a body that a habit has read already
+        if reader is not None and (default_body is MISSING or request.body_exists):
             arguments["body"] = await _read_body(reader, request, wrong)
         if wrong:
             raise invalid(wrong)

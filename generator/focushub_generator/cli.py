@@ -264,6 +264,20 @@ def logs(directory: Path, service: str | None, request: str | None, follow: bool
 
 
 @main.command()
+@stack_folder
+@click.option("--service", metavar="NAME", help="One part's own document, such as task-service.")
+def openapi(directory: Path, service: str | None) -> None:
+    """Print the OpenAPI 3.1 document, without a service the merged one.
+
+    Nothing has to run. The merged document is the one that the gateway answers at /openapi.json.
+    """
+    from . import openapi as documents
+
+    root = _root(directory)
+    click.echo(documents.of_service(root, service) if service else documents.of_stack(root), nl=False)
+
+
+@main.command()
 @click.argument("service")
 @stack_folder
 def psql(service: str, directory: Path) -> None:

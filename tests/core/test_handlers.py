@@ -494,3 +494,57 @@ async def test_a_described_number_is_read_from_a_query_like_a_plain_one():
             assert await response.json() == [3, [1, 2]]
         async with client.get("/x?rank=5&ranks=0") as response:
             assert await wrong_of(response) == (422, {"rank": "too_large", "ranks[0]": "too_small"})
+
+
+class Today(Part):
+    name = "today"
+
+    @get("/v1/tasks/today")
+    async def today(self) -> str:
+        return "today"
+
+    @get("/v1/tasks/{task_id}")
+    async def read(self, task_id: str) -> str:
+        return task_id
+
+    @post("/v1/tasks/{task_id}")
+    async def change(self, task_id: str, body: dict[str, int] | None = None) -> dict[str, int] | None:
+        return body
+
+
+async def test_a_path_that_is_written_out_is_never_taken_for_a_parameter():
+    async with TestClient(TestServer(Today(Settings()).application())) as client:
+        async with client.post("/v1/tasks/today") as response:
+            problem = await response.json()
+            assert (response.status, problem["code"]) == (405, "method_not_allowed")
+            assert response.headers["Allow"] == "GET,HEAD"
+        async with client.get("/v1/tasks/today") as response:
+            assert await response.json() == "today"
+        async with client.post("/v1/tasks/other", json={"a": 1}) as response:
+            assert await response.json() == {"a": 1}
+
+
+class Reading(Habit):
+    """Reads the body before the handler does."""
+
+    def wrap(self, call: Any, operation: Any) -> Any:
+        async def read(request: web.Request) -> Any:
+            await request.read()
+            return await call(request)
+
+        return read
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [({}, 204), ({"data": b""}, 204), ({"json": {"a": 1}}, 200), ({"json": {"a": "x"}}, 422)],
+)
+async def test_a_body_that_may_be_left_out_is_still_read_behind_a_habit_that_read_it(arguments, status):
+    class Read(Today):
+        habits = (Reading(),)
+
+    async with (
+        TestClient(TestServer(Read(Settings()).application())) as client,
+        client.post("/v1/tasks/x", **arguments) as response,
+    ):
+        assert response.status == status
