@@ -4,6 +4,8 @@ Rules that hold here:
 
 * Modes of folders above are never changed. Where the server's user cannot reach the wanted folder, the data lie in
   ``/var/lib/focushub/<hash>``, the wanted place is a link to them, and one line says so.
+* That link decides: moved along with the folder around it, it still leads to the data; removed, it leads to none, and
+  new data begin; copied, it does not make two servers share their data.
 * The socket's folder is short (a socket's path may have 104 bytes), 0700, the server's own, and outside the data.
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -21,6 +24,8 @@ from focushub_core.embedded.account import Account
 from focushub_core.errors import ConfigurationError
 
 STATE = Path("/var/lib/focushub")
+OWNER = "of"
+"""The file beside the data that says which link they were made for."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +57,39 @@ def _own(wanted: Path) -> Place:
 
 
 def _elsewhere(wanted: Path, account: Account) -> Place:
-    home = STATE / _short_hash(str(wanted))
-    data = home / wanted.name
-    home.mkdir(parents=True, exist_ok=True)
-    if not account.may("-x", home):
-        raise ConfigurationError(f"user {account.name!r} can reach neither {wanted.parent} nor {home}")
     if wanted.is_dir() and not wanted.is_symlink():
         raise ConfigurationError(f"user {account.name!r} owns {wanted} but cannot reach it")
+    home = _linked(wanted) or _new_home(wanted)
+    data = home / wanted.name
+    if not account.may("-x", home):
+        raise ConfigurationError(f"user {account.name!r} can reach neither {wanted.parent} nor {home}")
+    (home / OWNER).write_text(str(wanted), encoding="utf-8")
     if not wanted.is_symlink() or wanted.readlink() != data:
         wanted.unlink(missing_ok=True)
         wanted.symlink_to(data)
     return Place(
         data, f"{wanted} lies in {data}: user {account.name!r}, who runs it, cannot enter {wanted.parent}"
     )
+
+
+def _linked(wanted: Path) -> Path | None:
+    """The folder that the link at ``wanted`` leads to, unless it is another link's, of which this is a copy."""
+    if not wanted.is_symlink():
+        return None
+    data = wanted.readlink()
+    home = data.parent
+    try:
+        owner = Path((home / OWNER).read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    is_copy = owner != wanted and owner.is_symlink() and owner.readlink() == data
+    return home if home.parent == STATE and not is_copy else None
+
+
+def _new_home(wanted: Path) -> Path:
+    home = STATE / _short_hash(f"{wanted}:{secrets.token_hex()}")
+    home.mkdir(parents=True)
+    return home
 
 
 def private_folder(data: Path, account: Account | None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import stat
 import tempfile
@@ -60,6 +61,46 @@ def test_data_that_the_servers_user_cannot_reach_lie_elsewhere_and_a_line_says_s
     assert state in settled.data.parents
     assert str(settled.data) in (settled.notice or "")
     assert "\n" not in (settled.notice or "")
+
+
+@as_root
+def test_data_elsewhere_follow_the_folder_that_is_moved(closed: Path, state: Path) -> None:
+    nobody = account._named("nobody")
+    before = place.settle(closed / "old" / "postgres", nobody)
+    before.data.mkdir()
+    (closed / "old").rename(closed / "new")
+    assert before.data == place.settle(closed / "new" / "postgres", nobody).data
+
+
+@as_root
+def test_a_folder_that_is_removed_and_made_again_begins_anew(closed: Path, state: Path) -> None:
+    """As people do to be rid of the data; what lies elsewhere must not come back."""
+    nobody = account._named("nobody")
+    before = place.settle(closed / "postgres", nobody)
+    before.data.mkdir()
+    (closed / "postgres").unlink()
+    after = place.settle(closed / "postgres", nobody)
+    assert after.data != before.data
+    assert not after.data.exists()
+
+
+@as_root
+def test_a_folder_that_is_copied_does_not_share_its_data(closed: Path, state: Path) -> None:
+    nobody = account._named("nobody")
+    first = place.settle(closed / "first" / "postgres", nobody)
+    first.data.mkdir()
+    shutil.copytree(closed / "first", closed / "second", symlinks=True)
+    second = place.settle(closed / "second" / "postgres", nobody)
+    assert second.data != first.data
+    assert first == place.settle(closed / "first" / "postgres", nobody)
+    assert second == place.settle(closed / "second" / "postgres", nobody)
+
+
+@as_root
+@pytest.mark.parametrize("target", ["/etc/postgres", "/nowhere/x/postgres"])
+def test_a_link_to_anywhere_else_is_not_followed(closed: Path, state: Path, target: str) -> None:
+    (closed / "postgres").symlink_to(target)
+    assert state in place.settle(closed / "postgres", account._named("nobody")).data.parents
 
 
 @as_root
