@@ -40,6 +40,16 @@ def write_run_env(root: Path, values: Mapping[str, str]) -> None:
     write(folder_of(root) / "run.env", "".join(lines))
 
 
+def read_run_env(root: Path) -> dict[str, str]:
+    """What `write_run_env` wrote; nothing where it has not yet."""
+    try:
+        text = (folder_of(root) / "run.env").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    pairs = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
+    return {name: value for name, _, value in pairs}
+
+
 def clear(root: Path) -> None:
     """Removes both: nothing runs."""
     for name in ("state.json", "run.env"):

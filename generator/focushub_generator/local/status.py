@@ -13,7 +13,7 @@ from typing import Any
 from focushub_core.settings import read_layers
 from focushub_generator.local import health
 from focushub_generator.local.console import table
-from focushub_generator.local.state import read_state
+from focushub_generator.local.state import read_run_env, read_state
 
 DEADLINE = 2.0
 HEALTHY = "healthy"
@@ -22,7 +22,7 @@ HEALTHY = "healthy"
 def show(root: Path, *, as_json: bool) -> int:
     """Prints all parts; 0 if all are healthy. Raises `ConfigurationError` when nothing runs in ``root``."""
     state = read_state(root)
-    settings = read_layers(root)
+    settings = {**read_layers(root), **read_run_env(root)}  # what runs, whatever else a shell may name
     parts = asyncio.run(_ask_all(state["parts"], settings))
     if as_json:
         sys.stdout.write(json.dumps({"stack": state["stack"], "parts": parts}) + "\n")
