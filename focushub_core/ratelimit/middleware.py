@@ -16,26 +16,22 @@ Rules that hold here:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from focushub_core.ratelimit.address import Network, bucket_key, client_address
+from focushub_core.ratelimit.address import Network
+from focushub_core.ratelimit.counting import Counting
 from focushub_core.ratelimit.fields import fields
 from focushub_core.ratelimit.gcra import Charge
 from focushub_core.ratelimit.limiter import Limiter
 from focushub_core.ratelimit.limits import limits_of
-from focushub_core.ratelimit.policy import Caller, Policy
+from focushub_core.ratelimit.policy import Policy
 from focushub_core.ratelimit.verdict import Verdict
 
 EXEMPT = frozenset({"/health", "/livez", "/readyz", "/metrics"})
 UNMATCHED = "unmatched"
-REMEMBERED = 4096
-"""Requests of which a process remembers what they cost."""
-LONGEST = 200
-"""Characters of a path and of ``X-Forwarded-For`` beyond which it does not."""
 VERDICT: web.RequestKey[Verdict] = web.RequestKey("ratelimit.verdict", Verdict)
 
 WhoIs = Callable[[web.Request], str | Awaitable[str | None] | None]
@@ -71,13 +67,10 @@ class RateLimits:
     ) -> None:
         self.limiter = limiter
         self.policies = tuple(policies)
+        self._counting = Counting(self.policies, trusted)
         self._user = user
         self._route = route
-        self._trusted = trusted
         self._exempt = exempt
-        self._by_path = _by_path(self.policies)
-        self._by_route = route is not template_of
-        self._remembered: dict[Hashable, tuple[Charge, ...]] = {}
 
     def install(self, app: web.Application) -> None:
         """Limit every route of ``app``; the limiter is closed with it."""
@@ -104,25 +97,17 @@ class RateLimits:
         return await handler(request)
 
     def charges(self, request: web.Request, user: str | None) -> Sequence[Charge]:
-        """What a request costs: one permit of each policy that holds for it.
-
-        Remembered: nearly all requests are of somebody who asked for the same before.
-        """
-        forwarded = tuple(request.headers.getall("X-Forwarded-For", ())) if self._trusted else ()
-        path = request.path if self._by_path else ""
-        route = self._route(request) if self._by_route else ""
-        key = (request.match_info.route, request.method, path, route, user, request.remote, forwarded)
-        charges = self._remembered.get(key)
-        if charges is None:
-            brought = limits_of(request.match_info.handler)
-            charges = self._charges(request, user, forwarded, brought)
-            if not self._by_path and _by_path(brought):
-                return charges
-            if len(path) + sum(map(len, forwarded)) <= LONGEST:
-                if len(self._remembered) >= REMEMBERED:
-                    self._remembered.clear()
-                self._remembered[key] = charges
-        return charges
+        """What a request costs: one permit of each policy that holds for it."""
+        counting = self._counting
+        return counting.charges(
+            request.method,
+            request.path,
+            self._route(request),
+            user=user,
+            peer=request.remote,
+            forwarded=tuple(request.headers.getall("X-Forwarded-For", ())) if counting.trusted else (),
+            brought=limits_of(request.match_info.handler),
+        )
 
     async def add_fields(self, request: web.Request, response: web.StreamResponse) -> None:
         """A signal for ``on_response_prepare``."""
@@ -133,31 +118,6 @@ class RateLimits:
             response.headers.add("RateLimit-Policy", policies)
             response.headers.add("RateLimit", limits)
 
-    def _charges(
-        self, request: web.Request, user: str | None, forwarded: Sequence[str], brought: Sequence[Policy]
-    ) -> tuple[Charge, ...]:
-        address = client_address(request.remote, forwarded, self._trusted)
-        house = bucket_key(address)
-        caller = Caller(request.path, request.method, self._route(request), user, address, house)
-        held = (Charge(policy, policy.key(caller)) for policy in self.policies if policy.holds(caller))
-        return (*held, *_brought(brought, caller))
-
     async def _while_running(self, _: web.Application) -> AsyncIterator[None]:
         yield
         await self.limiter.close()
-
-
-def _by_path(policies: Sequence[Policy]) -> bool:
-    return any(policy.routes or policy.exempt_routes for policy in policies)
-
-
-def _brought(policies: Sequence[Policy], caller: Caller) -> Iterator[Charge]:
-    """A handler's own limits: by user, somebody who is not known is counted by address."""
-    for policy in policies:
-        counted = caller
-        if "user" in policy.kinds and caller.user is None:
-            counted = msgspec.structs.replace(caller, user=f"address:{caller.house}")
-        elif caller.user is not None and policy.kinds == ("address",):
-            counted = msgspec.structs.replace(caller, user=None)  # on a handler it counts who is known, too
-        if policy.holds(counted):
-            yield Charge(policy, policy.key(counted))

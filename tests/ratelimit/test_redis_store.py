@@ -16,6 +16,7 @@ from redis import asyncio as aioredis
 from focushub_core.ratelimit import Charge, LocalStore, Policy, RedisStore
 from focushub_core.ratelimit.gcra import Want, grant
 from focushub_core.ratelimit.policy import SECOND_US
+from focushub_core.ratelimit.redis_store import MEMBER_S
 from focushub_core.ratelimit.store import StoreUnavailable
 
 POLICY = Policy("user", quota=60, window=60, burst=5)
@@ -145,6 +146,27 @@ async def test_it_leases_as_the_pure_grant_does(
             debts = [
                 d + w.need_us + lease for d, w, lease in zip(actual.debts, asked, actual.leases, strict=True)
             ]
+
+
+async def test_live_processes_are_counted_until_they_close(store: RedisStore, valkey_url: str) -> None:
+    others = [RedisStore(valkey_url, deadline_s=2.0) for _ in range(3)]
+    counts = [await each.ping() for each in (*others, store, *others)]
+    await others[0].close()
+    left = await store.ping()
+    for other in others[1:]:
+        await other.close()
+
+    assert counts == [1, 2, 3, 4, 4, 4, 4]
+    assert left == 3
+
+
+async def test_a_process_that_was_killed_is_not_counted_for_long(
+    store: RedisStore, redis: aioredis.Redis
+) -> None:
+    seconds, _ = await redis.time()
+    await redis.zadd("limit:processes", {"killed": seconds - MEMBER_S, "alive": seconds})
+
+    assert await store.ping() == 2
 
 
 async def accept_and_be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
