@@ -28,7 +28,7 @@ def migrate(root: Path, *, services: Sequence[str], show_status: bool, dry_run: 
 
     results = asyncio.run(_all(chosen, one))
     failed = [result for result in results.values() if isinstance(result, FocusHubError | OSError)]
-    width = max((len(entry.name) for entry in chosen), default=0)
+    width = max([16, *(len(entry.name) for entry in chosen)])
     for entry in chosen:
         for line in _said(results[entry.name]):
             print(f"{entry.name.ljust(width)} {line}")  # noqa: T201
