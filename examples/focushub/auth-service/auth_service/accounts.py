@@ -10,7 +10,6 @@ Rules that hold here:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated
 from uuid import UUID
 
@@ -18,16 +17,15 @@ import msgspec
 from msgspec import Meta
 from uuid_utils.compat import uuid7
 
-from focushub_core import Answer, Body, Database, FieldError, Routes, Unauthorized
+from focushub_core import Answer, Body, Database, Routes, Rule, Unauthorized
 from focushub_core.identity.passwords import Passwords
 from stack_shared.day import DaySettings
-from stack_shared.zones import zone_named
+from stack_shared.zones import ZoneName, zone_named
 
 from . import addresses, profiles
 from .day_settings import DayCache
 from .password_rules import MAX_LENGTH, weakness
-from .profiles import DisplayName, TimeZone
-from .refusals import refuse, wrong_timezone
+from .profiles import DisplayName
 from .sessions import Sessions, Tokens
 
 Address = Annotated[str, Meta(max_length=320)]
@@ -45,18 +43,10 @@ _REHASH = "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash =
 class NewAccount(Body, frozen=True):
     """``POST /v1/auth/register``"""
 
-    email: Address
-    password: Password
+    email: Annotated[Address, Rule("invalid_email", addresses.why_none)]
+    password: Annotated[Password, Rule("weak_password", weakness)]
     display_name: DisplayName | None = None
-    timezone: TimeZone = "UTC"
-
-    def wrong(self) -> Iterable[FieldError]:
-        """What the types cannot say."""
-        if addresses.normalise(self.email) is None:
-            yield FieldError("email", "invalid_email", "This is no mail address.")
-        if (reason := weakness(self.password)) is not None:
-            yield FieldError("password", "weak_password", reason)
-        yield from wrong_timezone(self.timezone)
+    timezone: ZoneName = "UTC"
 
 
 class Login(Body, frozen=True):
@@ -88,8 +78,7 @@ class Accounts:
         self._days = days
 
     async def register(self, wish: NewAccount) -> None:
-        """Makes an account unless its address has one; raises `Invalid` naming every wrong field."""
-        refuse(wish.wrong())
+        """Makes an account unless its address has one."""
         password_hash = await self._passwords.hash(wish.password)
         user_id = await self._insert(wish, password_hash)
         if user_id is not None:
@@ -129,7 +118,7 @@ async def register(body: NewAccount, accounts: Accounts) -> Message:
     return Message("Thank you. If this address had no account, it has one now.")
 
 
-@routes.post("/login")
+@routes.post("/login", raises=[Unauthorized(code="invalid_credentials")])
 async def login(body: Login, accounts: Accounts, sessions: Sessions) -> Answer[Tokens]:
     """Begins a session."""
     user_id = await accounts.authenticate(body.email, body.password)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from focushub_core import Check, Database, Secret, Service, ServiceSettings
+from focushub_core import Check, Database, EntityTags, Secret, Service, ServiceSettings
 from focushub_core.errors import FocusHubError
 from focushub_core.identity.passwords import Passwords
 from focushub_core.settings import Settings
@@ -25,8 +25,6 @@ class AuthSettings(ServiceSettings, frozen=True, kw_only=True):
 
     key_secret: Secret
     """``AUTH_KEY_SECRET``: seals the keys in the database. With another one, those that are there cannot be read."""
-    redis_url: Secret | None = None
-    """Where day settings are written through to; without it the gateway asks this service for them."""
 
 
 class AuthService(Service):
@@ -37,6 +35,7 @@ class AuthService(Service):
     settings_type = AuthSettings
     settings: AuthSettings
     database: Database = Database(migrations="migrations")
+    habits = (EntityTags(),)
     routes = (accounts.routes, sessions.routes, profiles.routes, keys.routes)
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
@@ -49,7 +48,7 @@ class AuthService(Service):
         )
         self.provide(SigningKeys, self.signing_keys)
         self.provide(Profiles, Profiles(self.database, self._days))
-        self.provide(Sessions, Sessions(self.database, vault, access_tokens))
+        self.provide(Sessions, Sessions(self.database, vault, access_tokens, self.clock))
         self.provide(Accounts, Accounts(self.database, Passwords(), self._days))
 
     async def open(self, resources: AsyncExitStack) -> None:

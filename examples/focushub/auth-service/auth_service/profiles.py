@@ -8,27 +8,23 @@ Rules that hold here:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
-from focushub_core import Answer, Body, Database, FieldError, Header, Routes, User
+from focushub_core import UNSET, Database, IfMatch, Patch, Routes, Unset, User
 from focushub_core.database import Connection
-from focushub_core.http.conditional import etag, require_match
 from focushub_core.identity.tokens import Rejected
 from stack_shared.day import LATEST_START, DaySettings
-from stack_shared.zones import zone_named
+from stack_shared.zones import ZoneName, zone_named
 
 from .day_settings import DayCache
-from .refusals import refuse, wrong_timezone
 
 DisplayName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
 Locale = Annotated[str, Meta(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 """A language tag such as ``de`` or ``pt-BR`` (BCP 47)."""
-TimeZone = Annotated[str, Meta(max_length=64)]
 WeekStart = Annotated[int, Meta(ge=1, le=7)]
 """Monday 1 to Sunday 7."""
 DayStart = Annotated[int, Meta(ge=0, le=LATEST_START)]
@@ -41,8 +37,8 @@ _SELECT = """
 """
 _UPDATE = """
     UPDATE profiles
-    SET display_name = $2, timezone = $3, locale = $4, week_start = $5, day_start_minutes = $6, version = $7
-    WHERE user_id = $1
+    SET display_name = $2, timezone = $3, locale = $4, week_start = $5, day_start_minutes = $6, version = version + 1
+    WHERE user_id = $1 RETURNING version
 """
 
 
@@ -62,31 +58,15 @@ class Profile(msgspec.Struct, frozen=True):
         """When this person's days and weeks begin."""
         return DaySettings(zone_named(self.timezone), self.week_start, self.day_start_minutes)
 
-    def answer(self) -> Answer[Profile]:
-        """With the version as entity tag; for nobody else's cache."""
-        return Answer(self, headers={"ETag": etag(self.version), "Cache-Control": "private, no-cache"})
 
+class ProfileChange(Patch, frozen=True):
+    """``PATCH /v1/me``: what is left out stays, ``null`` clears what may be without."""
 
-class ProfileChange(Body, frozen=True):
-    """``PATCH /v1/me``, a merge patch (RFC 7396): what is left out stays, ``null`` clears what may be without."""
-
-    display_name: DisplayName | UnsetType | None = UNSET
-    timezone: TimeZone | UnsetType = UNSET
-    locale: Locale | UnsetType | None = UNSET
-    week_start: WeekStart | UnsetType = UNSET
-    day_start_minutes: DayStart | UnsetType = UNSET
-
-    def wrong(self) -> Iterable[FieldError]:
-        """What the types cannot say."""
-        return () if self.timezone is UNSET else wrong_timezone(self.timezone)
-
-    def applied_to(self, profile: Profile) -> Profile:
-        """The profile with the change, one version on; itself where the change changes nothing."""
-        given = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not UNSET}
-        changed = msgspec.structs.replace(profile, **given)
-        if changed == profile:
-            return profile
-        return msgspec.structs.replace(changed, version=profile.version + 1)
+    display_name: DisplayName | Unset | None = UNSET
+    timezone: ZoneName | Unset = UNSET
+    locale: Locale | Unset | None = UNSET
+    week_start: WeekStart | Unset = UNSET
+    day_start_minutes: DayStart | Unset = UNSET
 
 
 class Profiles:
@@ -104,17 +84,16 @@ class Profiles:
         await self._days.fill(user_id, profile.day_settings())
         return profile
 
-    async def change(self, user_id: UUID, change: ProfileChange, if_match: str | None) -> Profile:
-        """Applies a change; raises `Invalid`, `PreconditionFailed`, and what `get` raises."""
-        refuse(change.wrong())
+    async def change(self, user_id: UUID, change: ProfileChange, if_match: IfMatch) -> Profile:
+        """Applies a change; raises `PreconditionFailed`, and what `get` raises."""
         async with self._database.transaction() as transaction:
             before = await transaction.one(Profile, f"{_SELECT} FOR UPDATE OF profiles", user_id)
             if before is None:
                 raise Rejected("no such account")
-            require_match(if_match, before.version)
+            if_match.require(before.version)
             after = change.applied_to(before)
-            if after is not before:
-                await _store(transaction, after)
+            if after != before:
+                after = await _stored(transaction, after)
             await self._days.write(user_id, after.day_settings())
         return after
 
@@ -124,34 +103,28 @@ async def create(transaction: Connection, user_id: UUID, display_name: str | Non
     await transaction.execute(_INSERT, user_id, display_name, timezone)
 
 
-async def _store(transaction: Connection, profile: Profile) -> None:
-    await transaction.execute(
-        _UPDATE,
-        profile.id,
+async def _stored(transaction: Connection, profile: Profile) -> Profile:
+    said = (
         profile.display_name,
         profile.timezone,
         profile.locale,
         profile.week_start,
         profile.day_start_minutes,
-        profile.version,
     )
+    version = await transaction.fetchval(_UPDATE, profile.id, *said)
+    return msgspec.structs.replace(profile, version=version)
 
 
 routes = Routes("/v1/me")
 
 
 @routes.get()
-async def read(user: User, profiles: Profiles) -> Answer[Profile]:
+async def read(user: User, profiles: Profiles) -> Profile:
     """Who I am."""
-    return (await profiles.get(user.id)).answer()
+    return await profiles.get(user.id)
 
 
 @routes.patch()
-async def change(
-    body: ProfileChange,
-    user: User,
-    profiles: Profiles,
-    if_match: Annotated[str | None, Header("If-Match")] = None,
-) -> Answer[Profile]:
+async def change(body: ProfileChange, user: User, profiles: Profiles, if_match: IfMatch) -> Profile:
     """Changes my profile, or only the version of it that I have seen."""
-    return (await profiles.change(user.id, body, if_match)).answer()
+    return await profiles.change(user.id, body, if_match)

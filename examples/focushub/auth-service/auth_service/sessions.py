@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from uuid_utils.compat import uuid7
 
-from focushub_core import Answer, Body, Database, Routes, Unauthorized
+from focushub_core import Answer, Body, Clock, Database, Routes, Unauthorized
 from focushub_core.database import Connection
 
 from . import refresh_tokens
@@ -87,7 +86,7 @@ class Sessions:
         database: Database,
         vault: Vault,
         access_tokens: AccessTokens,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock,
     ) -> None:
         self._database = database
         self._vault = vault

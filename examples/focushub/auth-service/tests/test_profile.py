@@ -103,6 +103,13 @@ async def test_of_changes_for_one_version_made_at_once_one_is_made(ann: Person) 
     assert (await ann.get("/v1/me")).headers["ETag"] == '"2"'
 
 
+async def test_a_profile_that_has_not_changed_is_not_sent_again(ann: Person) -> None:
+    tag = {"If-None-Match": (await ann.get("/v1/me")).headers["ETag"]}
+    assert (await ann.get("/v1/me", headers=tag)).status == 304
+    await ann.patch("/v1/me", json={"week_start": 7})
+    assert (await ann.get("/v1/me", headers=tag)).body["week_start"] == 7
+
+
 async def test_a_token_of_an_account_that_is_gone_is_refused(auth: ServiceClient, ann: Person) -> None:
     assert auth.service.database is not None
     await auth.service.database.execute("DELETE FROM users")

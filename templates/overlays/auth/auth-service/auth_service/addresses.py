@@ -32,6 +32,11 @@ def normalise(address: str) -> str | None:
     return f"{local}@{host}".casefold()
 
 
+def why_none(address: str) -> str | None:
+    """Why a text is no mail address, for people; ``None`` where it is one."""
+    return "This is no mail address." if normalise(address) is None else None
+
+
 def _ascii_domain(domain: str) -> str | None:
     """``Bücher.example`` as ``xn--bcher-kva.example``."""
     try:
