@@ -17,6 +17,7 @@ import pytest
 
 import focushub_core
 from focushub_generator import render
+from focushub_generator.add import add
 from focushub_generator.compare import differences
 from focushub_generator.plan import plan
 from focushub_generator.resources import data_root, inventory
@@ -95,6 +96,9 @@ def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     packages = Path(sysconfig.get_path("purelib", "venv", vars={"base": str(place), "platbase": str(place)}))
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)
+        for entry in archive.infolist():  # installers keep run bits, zipfile does not
+            if entry.external_attr >> 16 & 0o100:
+                (packages / entry.filename).chmod(0o755)
     compileall.compile_dir(packages, quiet=2)
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return packages
@@ -130,6 +134,20 @@ def test_it_generates_what_the_checkout_generates(site: Path, tmp_path: Path) ->
     assert differences(expected, made) == []
     assert list(home.iterdir()) == []
     assert [path for path in made.rglob("*") if path.name == "__pycache__" or path.suffix == ".pyc"] == []
+
+
+def test_it_adds_the_service_that_the_checkout_adds(site: Path, tmp_path: Path) -> None:
+    steps = plan(stack_spec("my-stack"), inventory())
+    for place in ("expected", "outside"):
+        (tmp_path / place).mkdir()
+        render.carry_out(steps, tmp_path / place)
+    made = tmp_path / "outside" / "my-stack"
+    result = run(
+        site, "-m", "focushub_generator", "add", "service", "notes", str(made), cwd=tmp_path, home=tmp_path
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    add(tmp_path / "expected" / "my-stack", "notes")
+    assert differences(tmp_path / "expected" / "my-stack", made) == []
 
 
 def test_its_vendored_wheel_holds_what_it_held(site: Path, wheel: Path, tmp_path: Path) -> None:
