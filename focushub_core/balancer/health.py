@@ -87,6 +87,10 @@ class Health:
             return State.DRAINING
         return State.UNKNOWN if self._up is None else State.UP
 
+    def usable(self, now: float) -> bool:
+        """Whether it gets requests in normal times: `state` is UP or UNKNOWN. Asked for every request."""
+        return now >= self._ejected_until and not self._draining and self._up is not False
+
     def checked(self, result: CheckResult, now: float) -> None:
         """Count an active check."""
         self._draining = result is CheckResult.NOT_READY

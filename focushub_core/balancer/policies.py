@@ -42,11 +42,14 @@ class RoundRobin:
     """
 
     def choose(self, candidates: Sequence[U]) -> U:
-        total = 0
+        total, most = 0, None
+        chosen = candidates[0]
         for upstream in candidates:
-            upstream.turn += upstream.weight
-            total += upstream.weight
-        chosen = max(candidates, key=lambda upstream: upstream.turn)  # of equals the first
+            weight = upstream.weight
+            upstream.turn = turn = upstream.turn + weight
+            total += weight
+            if most is None or turn > most:  # of equals the first
+                chosen, most = upstream, turn
         chosen.turn -= total
         return chosen
 

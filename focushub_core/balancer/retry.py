@@ -48,7 +48,10 @@ class RetryBudget:
 
     def request(self, now: float) -> None:
         """Count a request."""
-        self._second(now)[1] += 1
+        if self._seconds and self._seconds[-1][0] == int(now):
+            self._seconds[-1][1] += 1
+        else:
+            self._second(now)[1] += 1
 
     def take(self, now: float) -> bool:
         """Whether one more retry is within the budget; if so it is counted."""

@@ -18,8 +18,6 @@ from focushub_core.balancer.health import Health, HealthSettings, State
 from focushub_core.balancer.policies import Policy, RoundRobin
 from focushub_core.errors import ConfigurationError
 
-_USABLE = frozenset({State.UP, State.UNKNOWN})
-
 
 @dataclass(slots=True, eq=False)
 class Upstream:
@@ -33,7 +31,7 @@ class Upstream:
 
     def usable(self, now: float) -> bool:
         """Whether it gets requests in normal times: it is up, or not yet known."""
-        return self.health.state(now) in _USABLE
+        return self.health.usable(now)
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -69,11 +67,13 @@ class Pool:
 
     def candidates(self, now: float) -> list[Upstream]:
         """Those that may be used at ``now``; never none."""
-        usable = [upstream for upstream in self.upstreams if upstream.usable(now)]
+        usable = [upstream for upstream in self.upstreams if upstream.health.usable(now)]
         return usable if len(usable) * 2 >= len(self.upstreams) else list(self.upstreams)
 
     def choose(self, now: float, tried: Sequence[Upstream] = ()) -> Upstream | None:
         """The next upstream that has not been ``tried``; None when all have been."""
+        if not tried:
+            return self._policy.choose(self.candidates(now))
         left = [upstream for upstream in self.candidates(now) if upstream not in tried]
         left = left or [upstream for upstream in self.upstreams if upstream not in tried]
         return self._policy.choose(left) if left else None

@@ -3,7 +3,8 @@
 Rules that hold here, beside those:
 
 * A field is judged by its name, and a name is judged once: the reader's `Names` remember what each spelling means.
-  Fields that mean nothing here are never looked at one by one.
+  Fields that mean nothing here are never looked at one by one. What came of a head's fields is remembered with them,
+  all but the request's id: the same fields come again.
 * ``Via`` says the version that the message came in (RFC 9110 section 7.6.3).
 * ``Date`` is added where an answer has none (RFC 9110 section 6.6.1: the recipient "MUST record the time it was
   received and append a corresponding Date header field" when it forwards).
@@ -50,7 +51,22 @@ def response_names() -> Names:
 
 def request_block(head: RequestHead, side: Side, request_id: bytes) -> bytes:
     """The field lines that go to an upstream, without ``Host`` (the upstream's own) and framing."""
-    block, known = _kept(head.fields, head.options)
+    written = head.fields.written
+    if written is None or written[0] is not side:
+        written = head.fields.written = (side, *_around_id(head, side))
+    return b"%b%b%b" % (written[1], request_id, written[2])
+
+
+def response_block(head: ResponseHead, name: bytes, request_id: bytes, now: bytes) -> bytes:
+    """The field lines that go to the client, without framing. ``name`` is ours; ``now`` a ``Date``."""
+    written = head.fields.written
+    if written is None or written[0] is not now:
+        written = head.fields.written = (now, *_around_id_of_answer(head, name, now))
+    return b"%b%b%b" % (written[1], request_id, written[2])
+
+
+def _around_id(head: RequestHead, side: Side) -> tuple[bytes, bytes]:
+    plain, known = _kept(head.fields, head.options)
     peer, scheme, host = side.peer, side.scheme, head.host
     carried = b""
     if side.peer_trusted:
@@ -59,19 +75,18 @@ def request_block(head: RequestHead, side: Side, request_id: bytes) -> bytes:
         host = _first(known, b"x-forwarded-host", host)
         carried = lines((_CARRIED[name], value) for name, value in known if name in _CARRIED)
     return (
-        b"%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n%bX-Request-Id: %b\r\nVia: %b\r\n"
-        % (block, peer, scheme, host, carried, request_id, _via(known, head.minor, side.name))
+        b"%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n%bX-Request-Id: "
+        % (lines(plain), peer, scheme, host, carried),
+        b"\r\nVia: %b\r\n" % _via(known, head.minor, side.name),
     )
 
 
-def response_block(head: ResponseHead, name: bytes, request_id: bytes, now: bytes) -> bytes:
-    """The field lines that go to the client, without framing. ``name`` is ours; ``now`` a ``Date``."""
-    block, known = _kept(head.fields, head.options)
-    return b"%bDate: %b\r\nX-Request-Id: %b\r\nVia: %b\r\n" % (
-        block,
-        _first(known, b"date", now),
-        request_id,
-        _via(known, head.minor, name),
+def _around_id_of_answer(head: ResponseHead, name: bytes, now: bytes) -> tuple[bytes, bytes]:
+    plain, known = _kept(head.fields, head.options)
+    date = _first(known, b"date", now)
+    return (
+        b"%bDate: %b\r\nX-Request-Id: " % (lines(plain), date),
+        b"\r\nVia: %b\r\n" % _via(known, head.minor, name),
     )
 
 
@@ -95,14 +110,12 @@ def _in_responses(lower: bytes) -> bytes:
     return lower if lower in (b"via", b"x-request-id", b"date") else b""
 
 
-def _kept(fields: Fields, options: frozenset[bytes]) -> tuple[bytes, list[Field]]:
-    """The lines of the plain ones, and the known ones, without what ``Connection`` named."""
+def _kept(fields: Fields, options: frozenset[bytes]) -> tuple[list[Field], list[Field]]:
+    """Without what ``Connection`` named."""
     if options <= _ABOUT_THE_CONNECTION:
-        if fields.block is None:
-            fields.block = lines(fields.plain)
-        return fields.block, fields.known
+        return fields.plain, fields.known
     plain = [field for field in fields.plain if field[0].lower() not in options]
-    return lines(plain), [field for field in fields.known if field[0] not in options]
+    return plain, [field for field in fields.known if field[0] not in options]
 
 
 _OWN_VIA = {minor: b"1.%d " % minor for minor in (0, 1)}

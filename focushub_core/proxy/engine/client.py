@@ -151,7 +151,7 @@ class ClientConnection(asyncio.Protocol):
         serving, self.serving = self.serving, None
         if serving is not None and not isinstance(serving, Skipping):
             serving.on_gone()
-            self._account(CLIENT_GONE)
+            self._account(CLIENT_GONE, self._engine.clock())
 
     def pause_writing(self) -> None:
         self.full = True
@@ -205,7 +205,8 @@ class ClientConnection(asyncio.Protocol):
     def _begin(self, head: RequestHead) -> None:
         engine = self._engine
         now = engine.clock()
-        self._open(head, now, take_up(_given_id(head)))
+        given = _given_id(head) if b"x-request-id" in head.fields.meant else None
+        self._open(head, now, take_up(given))
         if head.framing:
             self._body_over = False
             self._looked, self._received, self._credit = now, 0, engine.timeouts.body_grace_s
@@ -265,14 +266,16 @@ class ClientConnection(asyncio.Protocol):
         """Answer the present request with a problem."""
         self._send(refusal(error, self._request_id))
 
-    def finished(self, status: int) -> None:
-        """The answer is written: account for it, and go on to the next request."""
+    def finished(self, status: int, now: float) -> None:
+        """The answer is written at ``now``: account for it, and go on to the next request."""
         self.serving = None
-        self._account(status)
+        self._account(status, now)
         if self.last:
             self._linger()
         elif self._body_over:
-            self.skipped()
+            self._since = now
+            if self._reader.buffered or self._ended:
+                self.go_on()
         else:
             self.serving = Skipping(self)
             self.go_on()
@@ -287,7 +290,7 @@ class ClientConnection(asyncio.Protocol):
     def break_off(self, status: int) -> None:
         """End the connection without the end of the message."""
         self.serving = None
-        self._account(status)
+        self._account(status, self._engine.clock())
         self._read_over = True
         if (
             self._head is not None and self._head.minor == 0
@@ -311,7 +314,7 @@ class ClientConnection(asyncio.Protocol):
         self.last = head is None or not self.keeps(head) or not (self._body_over or _is_small(head))
         bodiless = head is not None and head.method == b"HEAD"
         self.write(answer.written(self._request_id.encode(), bodiless=bodiless, close=self.last))
-        self.finished(answer.status)
+        self.finished(answer.status, self._engine.clock())
 
     def _give_up(self, error: FocusHubError) -> None:
         """What comes, or does not, cannot be served: say so if there is a place for it, and read no more."""
@@ -336,7 +339,7 @@ class ClientConnection(asyncio.Protocol):
         bodiless = self._head is not None and self._head.method == b"HEAD"
         answer = refusal(error, self._request_id)
         self.write(answer.written(self._request_id.encode(), bodiless=bodiless, close=True))
-        self.finished(answer.status)
+        self.finished(answer.status, self._engine.clock())
 
     def _linger(self) -> None:
         """Send no more, and read on without looking until the client has seen that."""
@@ -351,12 +354,17 @@ class ClientConnection(asyncio.Protocol):
         self.transport.write_eof()
         self._engine.wheel.soon(self, self._since + self._engine.timeouts.linger_s)
 
-    def _account(self, status: int) -> None:
+    def _account(self, status: int, now: float) -> None:
         engine, head = self._engine, self._head
         engine.counters.in_flight -= 1
-        method, path = ("-", "-") if head is None else (head.method.decode(), head.target.decode())
-        seconds = engine.clock() - self._started
-        engine.account(method, path.partition("?")[0], self._route, status, seconds, self._request_id)
+        if head is None:
+            method = path = "-"
+        else:
+            method = head.method.decode()
+            path = head.target.decode()
+            if "?" in path:
+                path = path[: path.index("?")]
+        engine.account(method, path, self._route, status, now - self._started, self._request_id)
 
     # Time ---------------------------------------------------------------------------------------------------
 

@@ -20,8 +20,8 @@ from focushub_core.proxy.engine.answers import Handler
 from focushub_core.proxy.engine.client import ClientConnection
 from focushub_core.proxy.engine.exchange import Exchange
 from focushub_core.proxy.engine.limits import Timeouts
-from focushub_core.proxy.engine.links import Links, authority
-from focushub_core.proxy.engine.wheel import Wheel
+from focushub_core.proxy.engine.links import Links
+from focushub_core.proxy.engine.wheel import ROUND, Wheel
 from focushub_core.proxy.http1 import RequestHead
 from focushub_core.proxy.rewrite import Side, request_names, response_names
 from focushub_core.telemetry.access import QUIET, AccessLog
@@ -67,6 +67,8 @@ class Engine:
         self.name = name.encode()
         self.route = route
         self.timeouts = timeouts or Timeouts()
+        self.hasty = self.timeouts.answer_s < ROUND
+        """Whether an answer is due before the wheel comes round."""
         self.clock = clock
         self.counters = counters or RequestCounters()
         self.budget = RetryBudget()
@@ -79,13 +81,12 @@ class Engine:
         self._empty = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
-        self._authorities: dict[str, bytes] = {}
 
     async def start(self) -> None:
         """Get ready."""
         loop = asyncio.get_running_loop()
         self.wheel = Wheel(loop, self.clock)
-        self.links = Links(loop, self.response_names, self.clock, self.timeouts.kept_s)
+        self.links = Links(loop, self.response_names, self.timeouts.kept_s)
         self.wheel.watch(self.links)
         self.access = AccessLog(self.name.decode())
 
@@ -154,13 +155,6 @@ class Engine:
         peer = str(peername[0]) if peername else "unknown"
         return Side(self.name, peer.encode(), self._trusts(peer))
 
-    def authority(self, upstream: Upstream) -> bytes:
-        """What ``Host`` says to ``upstream``."""
-        known = self._authorities.get(upstream.url)
-        if known is None:
-            known = self._authorities[upstream.url] = authority(upstream.url)
-        return known
-
     def connect(self, upstream: Upstream, exchange: Exchange) -> None:
         """Open a connection to ``upstream`` for ``exchange``; if that is not there any more, it is kept."""
         self.spawn(self._connect(upstream, exchange))
@@ -187,4 +181,4 @@ class Engine:
             exchange.not_connected(upstream, error)
         else:
             if not exchange.connected(link):
-                self.links.keep(link)
+                self.links.keep(link, self.clock())

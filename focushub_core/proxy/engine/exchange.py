@@ -152,7 +152,8 @@ class Exchange:
 
     def _due(self, now: float) -> None:
         self._deadline = now + self._engine.timeouts.answer_s
-        self._client.expect_look(self._deadline, now)
+        if self._engine.hasty:
+            self._client.expect_look(self._deadline, now)
 
     def _attempt(self, now: float) -> None:
         """Ask the next upstream, on a kept connection if there is one."""
@@ -199,9 +200,7 @@ class Exchange:
         if head.expects and not self.body_over:
             # RFC 9110 section 10.1.1: a proxy that does not know the answer forwards the expectation
             block += b"Expect: 100-continue\r\n"
-        data = request_head(
-            head.method, head.target, self._engine.authority(link.upstream), block, head.framing
-        )
+        data = request_head(head.method, head.target, link.authority, block, head.framing)
         link.ask(self, head.method, data + b"".join(self._kept) if self._kept else data)
         if not self.body_over:
             self.wants_body = not link.full
@@ -231,12 +230,17 @@ class Exchange:
             self.on_data(body)
             self.on_end(END)
             return
-        self._observe(Outcome.FAULTY if head.status == 500 else Outcome.ANSWERED)
+        now = self._engine.clock()
+        upstream, link = self._upstream, self._link
+        assert upstream is not None
+        assert link is not None
+        upstream.health.observed(Outcome.FAULTY if head.status == 500 else Outcome.ANSWERED, now)
         framing = head.length if head.framing is None and head.status != 204 else head.framing
         self._client.write(self._head_of(head, framing) + body)
-        self._leave(clean=self.body_over and head.keeps)
-        self._over = True
-        self._client.finished(head.status)
+        self._link, self._busy, self._over = None, False, True
+        upstream.in_flight -= 1
+        link.leave(clean=self.body_over and head.keeps, now=now)
+        self._client.finished(head.status, now)
 
     def on_head(self, head: ResponseHead) -> None:
         if head.status < 200:
@@ -379,11 +383,11 @@ class Exchange:
         if link is not None:
             if self._client.full:
                 link.transport.resume_reading()
-            link.leave(clean=clean)
+            link.leave(clean=clean, now=self._engine.clock())
         if upstream is not None and self._busy:
             self._busy = False
             upstream.in_flight -= 1
 
     def _finish(self, status: int) -> None:
         self._over = True
-        self._client.finished(status)
+        self._client.finished(status, self._engine.clock())

@@ -11,7 +11,7 @@ Rules that hold here:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
@@ -57,6 +57,7 @@ class Link(asyncio.Protocol):
         "_reader",
         "answered",
         "asking",
+        "authority",
         "full",
         "idle_since",
         "transport",
@@ -70,6 +71,7 @@ class Link(asyncio.Protocol):
         self._links = links
         self._reader = ResponseReader(links.names, _LIMITS)
         self.upstream = upstream
+        self.authority = authority(upstream.url)
         self.asking: Asking | None = None
         self.used = False
         """Whether it has served before: then it may have been closed under us."""
@@ -85,11 +87,11 @@ class Link(asyncio.Protocol):
         self._reader.expect(method)
         self.transport.write(data)
 
-    def leave(self, *, clean: bool) -> None:
-        """The exchange is over here; ``clean`` if both messages ended as they should."""
+    def leave(self, *, clean: bool, now: float = 0.0) -> None:
+        """The exchange is over here; ``clean`` if both messages ended as they should, at ``now``."""
         self.asking = None
         if clean and self._reader.between and not self.full:
-            self._links.keep(self)
+            self._links.keep(self, now)
         else:
             self.transport.abort()
 
@@ -155,13 +157,10 @@ def _tell(asking: Asking, event: Event) -> None:
 class Links:
     """The idle connections to all upstreams, and the way to new ones. Watched by the wheel while any idle."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, names: Names, clock: Callable[[], float], kept_s: float
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, names: Names, kept_s: float) -> None:
         self.names = names
         self.slot = 0
         self._loop = loop
-        self._clock = clock
         self._kept_s = kept_s
         self._idle: dict[Upstream, list[Link]] = {}
         self._closed = False
@@ -171,14 +170,16 @@ class Links:
         idle = self._idle.get(upstream)
         return idle.pop() if idle else None
 
-    def keep(self, link: Link) -> None:
-        """``link`` waits for its next exchange."""
-        idle = self._idle.setdefault(link.upstream, [])
+    def keep(self, link: Link, now: float) -> None:
+        """``link`` waits for its next exchange from ``now`` on."""
+        idle = self._idle.get(link.upstream)
+        if idle is None:
+            idle = self._idle[link.upstream] = []
         if self._closed or len(idle) >= MOST_KEPT or link.transport.is_closing():
             link.transport.abort()
             return
         link.used = True
-        link.idle_since = self._clock()
+        link.idle_since = now
         idle.append(link)
 
     def forget(self, link: Link) -> None:
@@ -220,6 +221,7 @@ def address(url: str) -> tuple[str, int]:
     return host, port
 
 
+@lru_cache(1024)
 def authority(url: str) -> bytes:
     """What ``Host`` says of an origin."""
     return urlsplit(url).netloc.encode("idna" if not url.isascii() else "ascii")

@@ -50,13 +50,14 @@ class Limits:
 class Fields:
     """Fields in order, twice: ``all`` of them; then ``plain`` ones, and ``known`` ones as (what is meant, value).
 
-    ``block`` is for who writes the plain ones, and remembers their lines.
+    ``meant`` are the names of the known ones. ``written`` is for who rewrites them, to remember what came of it.
     """
 
     all: list[Field]
     plain: list[Field]
     known: list[Field]
-    block: bytes | None = None
+    meant: frozenset[bytes]
+    written: tuple[object, bytes, bytes] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -139,7 +140,7 @@ def read_fields(data: bytes, start: int, end: int, names: Names, limits: Limits)
             known.append((meant, one[1]))
         else:
             plain.append(one)
-    return Fields(found, plain, known)
+    return Fields(found, plain, known, frozenset([meant for meant, _ in known]))
 
 
 def _stripped(name: bytes, value: bytes, names: Names) -> Field:

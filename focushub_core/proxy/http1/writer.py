@@ -22,11 +22,14 @@ def lines(fields: Iterable[Field]) -> bytes:
 def request_head(method: bytes, target: bytes, authority: bytes, block: bytes, framing: int | None) -> bytes:
     """A request's head. ``block`` are the other field lines, without ``Host`` and framing."""
     # RFC 9112 section 3.2: "A user agent that sends Host SHOULD send it as the first field"
-    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (method, target, authority, block, _framed(framing))
+    framed = b"" if framing is None else _framed(framing)
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (method, target, authority, block, framed)
 
 
 def response_head(status: int, reason: bytes, block: bytes, framing: int | None) -> bytes:
     """An answer's head; without a framing its body, if it has one, ends with the connection."""
+    if framing is not None and framing >= 0:  # the common case, in one piece
+        return b"%bContent-Length: %d\r\n\r\n" % (status_line(status, reason) + block, framing)
     return b"%b%b%b\r\n" % (status_line(status, reason), block, _framed(framing))
 
 
