@@ -8,7 +8,7 @@ const Redis = require('ioredis')
 
 const [port, upstream, url] = process.argv.slice(2)
 const app = fastify({ logger: false })
-const redis = new Redis(url, { connectTimeout: 500, maxRetriesPerRequest: 1, enableAutoPipelining: true })
+const redis = new Redis(url, { connectTimeout: 500, maxRetriesPerRequest: 1 })
 await app.register(rateLimit, { max: 50000000, timeWindow: '1 minute', redis })
 await app.register(proxy, { upstream: `http://127.0.0.1:${upstream}`, prefix: '/hello', rewritePrefix: '/hello' })
 await app.listen({ host: '127.0.0.1', port: Number(port) })

@@ -37,7 +37,7 @@ class Contender(NamedTuple):
 
 
 class Scenario(NamedTuple):
-    """The first of the contenders is compared with the second."""
+    """The first of the contenders is compared with each of the others."""
 
     name: str
     connections: int
@@ -125,7 +125,11 @@ def scenarios(redis: str, upstream: str, with_node: bool) -> list[Scenario]:
     def node(name: str, script: str, *arguments: str) -> list[Contender]:
         return [Contender(name, ("node", str(HERE / script)), arguments)] if with_node else []
 
-    service = [own("focushub", "service.py", redis), *node("fastify", "fastify_service.mjs", redis)]
+    service = [
+        own("focushub", "service.py", redis),
+        *node("fastify", "fastify_service.mjs", redis),
+        *node("fastify, tuned", "fastify_service.mjs", redis, "pipelining"),
+    ]
     gateway = own("focushub", "gateway.py", upstream, redis)
     return [
         Scenario("service-1", 1, service),
@@ -160,12 +164,13 @@ def report(scenario: Scenario, rows: dict[str, list[Row]]) -> None:
             f"{scenario.name:13} {name:15} {middle['per_second']:8.0f}/s  {middle['cpu_us']:6.1f} us CPU  "
             f"p50 {middle['p50_ms']:6.2f} ms  p99 {middle['p99_ms']:6.2f} ms"
         )
-    if len(rows) == 2:
+    first, *others = rows
+    for other in others:
         for what, higher in (("per_second", True), ("cpu_us", False)):
-            pairs = zip(*rows.values(), strict=True)
+            pairs = zip(rows[first], rows[other], strict=True)
             ratios = sorted(a[what] / b[what] if higher else b[what] / a[what] for a, b in pairs)
             print(  # noqa: T201
-                f"{scenario.name:13} {' : '.join(rows)}, by {what}: "
+                f"{scenario.name:13} {first} : {other}, by {what}: "
                 f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
             )
 

@@ -29,7 +29,7 @@ class Counting:
     def __init__(self, policies: Sequence[Policy] = (), trusted: Sequence[Network] = ()) -> None:
         self.policies = tuple(policies)
         self.trusted = tuple(trusted)
-        self._by_path = _by_path(self.policies)
+        self.by_path = depends_on_path(self.policies)
         self._remembered: dict[Hashable, Remembered] = {}
 
     def charges(
@@ -47,7 +47,7 @@ class Counting:
 
         ``peer`` is the socket's address, ``forwarded`` the lines of ``X-Forwarded-For`` in order.
         """
-        key: Hashable = (method, path if self._by_path else "", route, user, peer, forwarded, id(brought))
+        key: Hashable = (method, path if self.by_path else "", route, user, peer, forwarded, id(brought))
         found = self._remembered.get(key)
         if found is None:
             found = brought, self._count(Caller(path, method, route, user), peer, forwarded, brought)
@@ -63,14 +63,15 @@ class Counting:
         return (*held, *_brought(brought, caller))
 
     def _remember(self, key: Hashable, path: str, forwarded: Sequence[str], found: Remembered) -> None:
-        if len(path) + sum(map(len, forwarded)) > LONGEST or (not self._by_path and _by_path(found[0])):
+        if len(path) + sum(map(len, forwarded)) > LONGEST or (not self.by_path and depends_on_path(found[0])):
             return
         if len(self._remembered) >= REMEMBERED:
             self._remembered.clear()
         self._remembered[key] = found
 
 
-def _by_path(policies: Sequence[Policy]) -> bool:
+def depends_on_path(policies: Sequence[Policy]) -> bool:
+    """Whether it takes a request's path to know which of them hold."""
     return any(policy.routes or policy.exempt_routes for policy in policies)
 
 

@@ -17,12 +17,13 @@ Rules that hold here:
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from focushub_core.ratelimit.address import Network
-from focushub_core.ratelimit.counting import Counting
+from focushub_core.ratelimit.counting import Counting, depends_on_path
 from focushub_core.ratelimit.fields import fields
 from focushub_core.ratelimit.gcra import Charge
 from focushub_core.ratelimit.limiter import Limiter
@@ -45,6 +46,16 @@ def template_of(request: web.Request) -> str:
     """The route's template, such as ``/v1/tasks/{task_id}``; never what a client made up."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else UNMATCHED
+
+
+class Place(NamedTuple):
+    """A route: whether it is never limited (None: for some of its paths), its template, whether its limits depend on
+    the path, and those that its handler brings along."""
+
+    exempt: bool | None
+    template: str
+    by_path: bool
+    brought: tuple[Policy, ...]
 
 
 class RateLimits:
@@ -71,6 +82,7 @@ class RateLimits:
         self._user = user
         self._route = route
         self._exempt = exempt
+        self._places: dict[web.AbstractRoute, Place] = {}
 
     def install(self, app: web.Application) -> None:
         """Limit every route of ``app``; the limiter is closed with it."""
@@ -81,12 +93,14 @@ class RateLimits:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """An aiohttp middleware: charges the request before its handler runs, or refuses it."""
-        if request.path in self._exempt:
+        route = request.match_info.route
+        place = self._places.get(route) or self._place(request, route)
+        if place.exempt or (place.exempt is None and request.path in self._exempt):
             return await handler(request)
         user = self._user(request)
         if user is not None and not isinstance(user, str):
             user = await user
-        charges = self.charges(request, user)
+        charges = self._charges(request, place, user)
         if charges:
             verdict = self.limiter.decide(charges)
             if verdict is None:
@@ -96,27 +110,40 @@ class RateLimits:
                 verdict.enforce()
         return await handler(request)
 
-    def charges(self, request: web.Request, user: str | None) -> Sequence[Charge]:
+    def _place(self, request: web.Request, route: web.AbstractRoute) -> Place:
+        """What is the same for all requests of a route; kept for those that the application knows."""
+        brought = limits_of(route.handler)
+        exempt = request.path in self._exempt if isinstance(route.resource, web.PlainResource) else None
+        by_path = self._counting.by_path or depends_on_path(brought)
+        place = Place(exempt, template_of(request), by_path, brought)
+        if isinstance(route.resource, web.PlainResource | web.DynamicResource):
+            self._places[route] = place
+        return place
+
+    def _charges(self, request: web.Request, place: Place, user: str | None) -> Sequence[Charge]:
         """What a request costs: one permit of each policy that holds for it."""
         counting = self._counting
         return counting.charges(
             request.method,
-            request.path,
-            self._route(request),
+            request.path if place.by_path else "",
+            place.template if self._route is template_of else self._route(request),
             user=user,
             peer=request.remote,
             forwarded=tuple(request.headers.getall("X-Forwarded-For", ())) if counting.trusted else (),
-            brought=limits_of(request.match_info.handler),
+            brought=place.brought,
         )
 
     async def add_fields(self, request: web.Request, response: web.StreamResponse) -> None:
         """A signal for ``on_response_prepare``."""
-        verdict = request.get(VERDICT)
-        if verdict is not None:
-            # added: a service behind a gateway may have told its own
-            policies, limits = fields(verdict.decisions)
-            response.headers.add("RateLimit-Policy", policies)
-            response.headers.add("RateLimit", limits)
+        try:
+            verdict = request[VERDICT]
+        except KeyError:
+            return
+        policies, limits = fields(verdict.decisions)
+        response.headers.add(
+            "RateLimit-Policy", policies
+        )  # added: one behind a gateway may have told its own
+        response.headers.add("RateLimit", limits)
 
     async def _while_running(self, _: web.Application) -> AsyncIterator[None]:
         yield

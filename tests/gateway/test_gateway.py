@@ -90,13 +90,13 @@ class Rig:
 async def start(monkeypatch):
     async with AsyncExitStack() as running:
 
-        async def start(**settings):
+        async def start(more="", **settings):
             auth, task = Service(), Service()
             for service in (auth, task):
                 await service.start(running)
             monkeypatch.setenv("AUTH_SERVICE_URL", auth.url)
             monkeypatch.setenv("TASK_SERVICE_URL", task.url)
-            stack = parse(STACK, Path("/nowhere"))
+            stack = parse(STACK + more, Path("/nowhere"))
             gateway = Shop(GatewaySettings(auth_jwks_url="unused", **settings), stack=stack)
             client = TestClient(TestServer(gateway.application()))
             await running.enter_async_context(client)
@@ -236,6 +236,70 @@ async def test_without_redis_limits_hold_and_readiness_says_that_they_are_kept_a
     assert (response.status, body["checks"]["redis"]["status"]) == (200, "disconnected")
 
 
+async def test_what_the_limits_decided_is_shown(start):
+    rig = await start(redis_url=Secret("redis://127.0.0.1:1"))
+    for _ in range(3):
+        await rig.ask("/v1/tasks", token=rig.token)
+    _, body = await rig.ask("/readyz?verbose")
+    numbers = {"admitted": 2, "refused": 1, "leased": 0, "degraded": 3}
+    assert body["limits"] == {
+        "kept": "by shares",
+        "processes": 2,
+        "degraded": True,
+        "policies": {"user": numbers},
+    }
+
+
+def test_a_limit_that_cannot_work_stops_the_gateway_from_starting():
+    text = STACK.replace("quota = 7", "quota = 1\nwindow = 86400\nburst = 999")
+    with pytest.raises(ConfigurationError, match=r"line 15: limit 'address': its burst takes longer"):
+        Shop(GatewaySettings(auth_jwks_url="unused"), stack=parse(text, Path("/nowhere")))
+
+
 def test_a_gateway_without_a_stack_says_so():
     with pytest.raises(ConfigurationError, match=r"focushub\.toml"):
         Shop(GatewaySettings(auth_jwks_url="unused"))
+
+
+# Pages of other origins -------------------------------------------------------------------------------------
+
+APP = "https://app.example"
+CORS = f"""
+[gateway.cors]
+allow = ["{APP}"]
+"""
+PREFLIGHT = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "if-match"}
+
+
+async def test_a_preflight_needs_no_token_counts_for_no_limit_and_reaches_no_service(start):
+    rig = await start(CORS)
+    for _ in range(10):
+        answer, _ = await rig.ask("/v1/tasks/1", "OPTIONS", Origin=APP, **PREFLIGHT)
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (204, APP)
+        assert "If-Match" in answer.headers["Access-Control-Allow-Headers"]
+    assert rig.task.requests == []
+    refused, body = await rig.ask("/v1/tasks/1", "OPTIONS", Origin="https://evil.example", **PREFLIGHT)
+    assert (refused.status, body["code"]) == (403, "origin_not_allowed")
+    assert "Access-Control-Allow-Origin" not in refused.headers
+
+
+async def test_a_page_of_an_allowed_origin_may_read_answers_errors_as_well(start):
+    rig = await start(CORS)
+    for path, token, status in (
+        ("/v1/tasks", rig.token, 200),
+        ("/v1/tasks", None, 401),
+        ("/nowhere", None, 404),
+    ):
+        answer, _ = await rig.ask(path, token=token, Origin=APP)
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (status, APP)
+        assert answer.headers["Vary"] == "Origin"
+        other, _ = await rig.ask(path, token=token, Origin="https://evil.example")
+        assert (other.status, "Access-Control-Allow-Origin" in other.headers) == (status, False)
+
+
+async def test_by_default_no_page_of_another_origin_may_read_anything(start):
+    rig = await start()
+    answer, _ = await rig.ask("/v1/tasks", token=rig.token, Origin=APP)
+    preflight, _ = await rig.ask("/v1/tasks", "OPTIONS", Origin=APP, **PREFLIGHT)
+    assert (answer.status, preflight.status) == (200, 401)
+    assert not [name for name in (*answer.headers, *preflight.headers) if name.startswith("Access-Control")]

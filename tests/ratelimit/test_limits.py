@@ -31,6 +31,11 @@ async def read(request: web.Request) -> web.Response:
     return web.Response()
 
 
+@limit(Policy("part", 1, by="address", routes=("/any/part",)))
+async def anything(request: web.Request) -> web.Response:
+    return web.Response()
+
+
 class Notes:
     @limit("9/hour")
     async def create(self, request: web.Request) -> web.Response:
@@ -43,6 +48,7 @@ async def client() -> AsyncIterator[Client]:
     app.router.add_post("/notes", create)
     app.router.add_get("/notes/{note_id}", read)
     app.router.add_get("/lists/{list_id}", read)
+    app.router.add_get("/any/{path:.*}", anything)
     limits = RateLimits(
         Limiter(local=LocalStore(clock=lambda: 1)),
         [Policy("all", 50, by="address")],
@@ -80,6 +86,11 @@ async def test_the_limits_of_a_handler_all_hold_and_a_route_is_its_template(clie
     assert await statuses(client, 2, "GET", "/notes/1", "ann") == [200, 200]
     assert await statuses(client, 2, "GET", "/notes/2", "ann") == [200, 429]
     assert await statuses(client, 3, "GET", "/lists/1", "ann") == [200, 200, 429]
+
+
+async def test_a_limit_of_a_handler_may_be_for_some_of_its_paths(client: Client) -> None:
+    for path, expected in (("all", [200, 200]), ("part", [200, 429]), ("part/1", [429]), ("all", [200])):
+        assert await statuses(client, len(expected), "GET", f"/any/{path}") == expected
 
 
 async def test_all_limits_that_hold_are_told(client: Client) -> None:
