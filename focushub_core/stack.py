@@ -28,6 +28,7 @@ Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Prefix = Annotated[str, msgspec.Meta(pattern=r"^(/[A-Za-z0-9._~-]+)+$")]
 LimitPrefix = Annotated[str, msgspec.Meta(pattern=r"^(/|(/[A-Za-z0-9._~-]+)+)$")]
 Identifier = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Origin = Annotated[str, msgspec.Meta(pattern=r"^https?://[A-Za-z0-9.\[\]:-]+$")]
 Key = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
 _TABLE = re.compile(r"^\s*\[([^\[\]]+)\]")
 _ASSIGNMENT = re.compile(r"""^\s*([A-Za-z0-9_."'-]+)\s*=""")
@@ -45,11 +46,18 @@ class LoadBalancerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     port: Port = 8080
 
 
+class CorsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[gateway.cors]``: the origins whose pages may use the API from a browser, such as ``https://app.example``."""
+
+    allow: tuple[Origin, ...] = ()
+
+
 class GatewayTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[gateway]``: ``replicas`` is how many a local stack starts."""
 
     port: Port = 3000
     replicas: Annotated[int, msgspec.Meta(ge=1, le=16)] = 2
+    cors: CorsTable = CorsTable()
 
     def port_of(self, number: int) -> int:
         """The port of gateway ``number`` (1, 2, ...) of a local stack."""

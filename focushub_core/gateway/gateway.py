@@ -30,6 +30,7 @@ from focushub_core.gateway.documents import Documents
 from focushub_core.gateway.routes import Match, RouteTable
 from focushub_core.gateway.upstreams import UpstreamClient
 from focushub_core.health import Check
+from focushub_core.http.cors import Cors
 from focushub_core.identity.keys import KeySource, download
 from focushub_core.identity.user import User
 from focushub_core.identity.verifier import Verifier
@@ -80,6 +81,7 @@ class Gateway(Part):
         self.pools = _pools(stack)
         upstream_metrics.register(self.pools.values(), self.metrics.registry)
         self.documents = Documents(stack.services, self.openapi, self.table)
+        self.cors = Cors(stack.gateway.cors.allow)
         self.forwarder = Forwarder()
         self.upstreams = UpstreamClient()
         self.trusted = parse_networks(self.settings.trusted_proxies)
@@ -112,11 +114,12 @@ class Gateway(Part):
         resources.push_async_callback(self.limiter.close)
 
     def middlewares(self) -> Iterable[Any]:
-        return (self._identify, self.limits.middleware, _refuse_rejected)
+        return (self.cors.middleware, self._identify, self.limits.middleware, _refuse_rejected)
 
     def add_routes(self, app: web.Application) -> None:
         super().add_routes(app)
         app.on_response_prepare.append(self.limits.add_fields)
+        app.on_response_prepare.append(self.cors.add_fields)
         app.router.add_get(documents.PATH, self._openapi)
         app.router.add_route("*", "/{path:.*}", self._forward)
 

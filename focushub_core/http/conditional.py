@@ -88,11 +88,6 @@ class IfMatch(msgspec.Struct, frozen=True):
             raise PreconditionFailed("This was changed since you read it; read it again.")
 
 
-def require_match(if_match: str | None, version: int) -> None:
-    """`IfMatch.require` of a field's text."""
-    IfMatch(if_match).require(version)
-
-
 class EntityTags(Habit):
     """Gives every success with a body an ``ETag``, and answers 304 to who has it already.
 

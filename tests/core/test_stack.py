@@ -53,6 +53,8 @@ def test_what_is_left_out_has_its_default():
         (("quota = 600", "quota = 0"), "limits.user.quota"),
         (('by = "user"', 'by = "moon"'), "limits.user.by"),
         (("order-book", "Order"), "services.Order: a service's key"),
+        (("[stack]", '[gateway.cors]\nallow = ["*"]\n[stack]'), "gateway.cors.allow[0]"),
+        (("[stack]", '[gateway.cors]\nallow = ["https://a.example/"]\n[stack]'), "gateway.cors.allow[0]"),
         (("[stack]", "[stack"), "not valid TOML"),
         (('name = "shop"', ""), "stack.name: This field is required."),
         (("quota", "qouta"), "limits.user.qouta: There is no such field."),
