@@ -1,0 +1,140 @@
+"""The balancer as a process: small, quick to start, and several on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from .conftest import Bench, until
+from .raw import Client, answering
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+BALANCE = (
+    "import sys; from focushub_core.proxy import standalone; "
+    "sys.exit(standalone.balance(sys.argv[1], sys.argv[2:3], 'round-robin', '/', count=int(sys.argv[3])))"
+)
+
+
+def free_port() -> int:
+    for port in range(22000, 32768):
+        with socket.socket() as trial:
+            try:
+                trial.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
+
+
+@contextmanager
+def balancer(upstream: str, workers: int = 1) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    port = free_port()
+    argv = [
+        sys.executable,
+        "-c",
+        BALANCE,
+        f"127.0.0.1:{port}",
+        upstream.removeprefix("http://"),
+        str(workers),
+    ]
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+    try:
+        yield process, port
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def listening(port: int) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                client = await Client.to("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.01)
+                continue
+            client.close()
+            return
+
+
+def test_neither_a_web_framework_nor_a_metrics_library_is_loaded() -> None:
+    code = "import sys, focushub_core.proxy.standalone; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert not {"aiohttp", "prometheus_client", "yarl", "click", "ssl_match_hostname"} & set(loaded.split())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is told by /proc")
+async def test_the_process_rests_under_30_mb(bench: Bench) -> None:
+    upstream = await bench.script(answering(OK))
+    with balancer(upstream) as (process, port):
+        await listening(port)
+        resident = psutil.Process(process.pid).memory_info().rss
+
+    assert resident < 32 * 2**20  # 30 MB are aimed at; builds of Python differ
+
+
+async def test_it_starts_in_a_moment(bench: Bench) -> None:
+    """By the processor's time, which others on the machine do not lengthen much."""
+    upstream = await bench.script(answering(OK))
+    spent = []
+    for _ in range(3):
+        with balancer(upstream) as (process, port):
+            await listening(port)
+            times = psutil.Process(process.pid).cpu_times()
+            spent.append(times.user + times.system)
+
+    assert min(spent) < 0.4
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the port is not shared")
+async def test_workers_share_a_port_are_replaced_and_end_together(bench: Bench) -> None:
+    upstream = await bench.script(answering(OK))
+    with balancer(upstream, workers=2) as (parent, port):
+        await listening(port)
+        family = psutil.Process(parent.pid)
+        await until(lambda: len(family.children()) == 2)
+        victim = family.children()[0].pid
+        os.kill(victim, signal.SIGKILL)
+        await until(lambda: len(family.children()) == 2 and victim not in {c.pid for c in family.children()})
+        await listening(port)
+        client = await Client.to("127.0.0.1", port)
+        assert (await client.ask(GET)).status == 200
+        client.close()
+        parent.send_signal(signal.SIGINT)
+        assert await asyncio.to_thread(parent.wait, 15) is not None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the port is not shared")
+async def test_workers_end_with_a_parent_that_is_killed(bench: Bench) -> None:
+    upstream = await bench.script(answering(OK))
+    with balancer(upstream, workers=2) as (parent, port):
+        await listening(port)
+        family = psutil.Process(parent.pid)
+        await until(lambda: len(family.children()) == 2)
+        children = family.children()
+        await listening(port)
+        parent.kill()
+        await until(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
+
+
+def test_a_port_that_somebody_has_is_not_shared() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        argv = [sys.executable, "-c", BALANCE, f"127.0.0.1:{port}", "127.0.0.1:1", "2"]
+        result = subprocess.run(argv, capture_output=True, text=True, timeout=30)
+
+    assert result.returncode == 1
+    assert "cannot listen" in result.stdout
