@@ -54,7 +54,7 @@ class Part:
     habits: ClassVar[tuple[Habit, ...]] = ()
     """Those of every route that they fit, outside the route's own."""
     default_port: ClassVar[int] = 8000
-    clock: Callable[[], datetime] = Clock()
+    clock: Clock = Clock()
     """What handlers get by ``clock: Clock``."""
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:

@@ -14,7 +14,19 @@ from click.testing import CliRunner, Result
 
 from focushub_generator import cli
 
-COMMANDS = ["add", "balance", "generate", "logs", "migrate", "prepare", "psql", "run", "status", "up"]
+COMMANDS = [
+    "add",
+    "balance",
+    "generate",
+    "logs",
+    "migrate",
+    "openapi",
+    "prepare",
+    "psql",
+    "run",
+    "status",
+    "up",
+]
 
 
 def run(*words: str) -> Result:
