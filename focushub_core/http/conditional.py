@@ -6,6 +6,7 @@ Rules that hold here:
   answer's tag is a digest of its bytes.
 * ``If-None-Match`` is answered by 304 for GET and HEAD, by the weak comparison (13.1.2); ``If-Match`` by 412, by the
   strong one (13.1.1). A field that cannot be read names nothing.
+* An answer is one person's: ``Vary`` says so to a browser, where two people's versions of ``/v1/me`` may both be "1".
 * `IfMatch.require` is called where the row is locked: only there is the version still what it was a moment ago.
 
 `EntityTags` is the habit of the first half, `IfMatch` the parameter of the second::
@@ -117,7 +118,8 @@ class EntityTags(Habit):
             if isinstance(result, web.StreamResponse) or answer.body is None:
                 return result
             body = encode(answer.body)
-            headers = {"Cache-Control": self._caching, "ETag": _tag(answer.body) or digest_tag(body)}
+            tag = _tag(answer.body) or digest_tag(body)
+            headers = {"Cache-Control": self._caching, "ETag": tag, "Vary": "Authorization"}
             headers.update(answer.headers)
             asked = request.headers.getall("If-None-Match", [])
             if (answer.status or status) == 200 and asked and names(", ".join(asked), headers["ETag"]):

@@ -72,8 +72,7 @@ class Cors:
         """A response signal: every answer, a problem or a stream as well."""
         if not self:
             return
-        known = response.headers.get("Vary")
-        response.headers["Vary"] = "Origin" if known is None else f"{known}, Origin"
+        response.headers["Vary"] = ", ".join([*response.headers.getall("Vary", []), "Origin"])
         response.headers.update(self.fields(request.headers.get("Origin")))
 
 

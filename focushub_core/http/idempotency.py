@@ -27,6 +27,7 @@ from aiohttp import web
 
 from focushub_core.database import Connection, Database
 from focushub_core.errors import BadRequest, ConfigurationError, Conflict, Internal, Invalid
+from focushub_core.http.bodies import read_bytes
 from focushub_core.http.description import Description
 from focushub_core.http.habit import Call, Habit
 from focushub_core.http.handlers import respond
@@ -128,7 +129,7 @@ class Idempotent(Habit):
             if key is None:
                 return await call(request)
             user, database = await user_of(request), database_of(request)
-            asked = fingerprint(request.rel_url.raw_path_qs, await request.read())
+            asked = fingerprint(request.rel_url.raw_path_qs, await read_bytes(request))
             attempt = Attempt(user.id, f"{route.method} {route.path}", key, asked)
             async with database.unit_of_work() as connection:
                 if (kept := await _begin(connection, attempt)) is not None:
