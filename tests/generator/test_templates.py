@@ -26,7 +26,7 @@ VERBATIM += [file for file in inventory() if file.startswith(add.TEMPLATE)]
 
 LOOPS = {
     ".env.example": 1,
-    "README.md": 2,
+    "README.md": 5,
     "docker-compose.override.yml": 1,
     "docker-compose.yml": 5,
     "focushub.toml": 1,
