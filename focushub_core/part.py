@@ -25,14 +25,16 @@ from focushub_core import stack as stack_module
 from focushub_core.clock import Clock
 from focushub_core.errors import ConfigurationError
 from focushub_core.health import Check, Report, examine
-from focushub_core.http import deadlines, handlers, paths, problems
+from focushub_core.http import edge, handlers, paths
 from focushub_core.http.habit import Habit
 from focushub_core.http.probes import Probes
 from focushub_core.http.routing import Route, marked
 from focushub_core.runtime import serve
 from focushub_core.settings import Settings
 from focushub_core.stack import Stack
-from focushub_core.telemetry import logs, metrics, observe
+from focushub_core.telemetry import logs, metrics
+from focushub_core.telemetry.access import AccessLog
+from focushub_core.telemetry.observe import template_of
 
 T = TypeVar("T")
 
@@ -53,6 +55,10 @@ class Part:
     routes: ClassVar[Iterable[Iterable[Route]]] = ()
     habits: ClassVar[tuple[Habit, ...]] = ()
     """Those of every route that they fit, outside the route's own."""
+    observed: ClassVar[bool] = True
+    """Whether a request has an id, a log line and a place in the metrics; without, it costs less and says nothing."""
+    route_of = staticmethod(template_of)
+    """What a request is counted and logged under, of bounded variety."""
     default_port: ClassVar[int] = 8000
     clock: Clock = Clock()
     """What handlers get by ``clock: Clock``."""
@@ -95,17 +101,15 @@ class Part:
 
     def application(self) -> web.Application:
         """The part as an aiohttp application; its resources open when the application starts."""
+        self.access = AccessLog(self.settings.instance or self.name)
         app = web.Application(
             middlewares=[
-                observe.middleware(self.metrics),
-                problems.middleware(show_internals=not self.settings.production),
-                deadlines.middleware(self.settings.request_seconds),
+                self._edge(),
                 *self.middlewares(),
             ],
             client_max_size=MAX_BODY,
         )
-        app.on_response_prepare.append(observe.add_request_id)
-        app.on_response_prepare.append(self._close_while_draining)
+        app.on_response_prepare.append(edge.prepare(lambda: self.draining))
         app.cleanup_ctx.append(self._lifespan)
         Probes(self.report, self.version, self.shown).add_to(app)
         app.router.add_get("/metrics", self._metrics)
@@ -193,8 +197,21 @@ class Part:
 
     async def _lifespan(self, _: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as resources:
+            resources.callback(self.access.flush)
             await self.open(resources)
             yield
+
+    def _edge(self) -> Any:
+        show_internals, seconds = not self.settings.production, self.settings.request_seconds
+        if not self.observed:
+            return edge.unobserved(show_internals=show_internals, seconds=seconds)
+        return edge.observed(
+            self.metrics.requests,
+            self.access,
+            self.route_of,
+            show_internals=show_internals,
+            seconds=seconds,
+        )
 
     async def _close_while_draining(self, _: web.Request, response: web.StreamResponse) -> None:
         if self.draining:

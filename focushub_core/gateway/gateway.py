@@ -68,6 +68,7 @@ class Gateway(Part):
 
     name = "gateway"
     settings_type: ClassVar[type[Settings]] = GatewaySettings
+    route_of = staticmethod(route_of)
     settings: GatewaySettings
     stack: Stack
 

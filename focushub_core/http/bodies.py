@@ -18,7 +18,6 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
 from focushub_core import rules
@@ -31,6 +30,7 @@ from focushub_core.errors import (
     UnsupportedMediaType,
 )
 from focushub_core.http.kinds import is_open
+from focushub_core.http.problems import malformed_body
 from focushub_core.validation import GENERIC, check, field_errors
 
 MAX_DEPTH = 64
@@ -86,13 +86,8 @@ async def read_bytes(request: web.Request) -> bytes:
         return await request.read()
     except HTTPRequestEntityTooLarge:
         raise PayloadTooLarge("The body is over the limit.") from None
-    except (HttpProcessingError, web.RequestPayloadError):
-        # what else comes on this connection cannot be told apart from the body's rest
-        raise BadRequest(
-            "The body is not what its head says it is.",
-            code="malformed_body",
-            headers={"Connection": "close"},
-        ) from None
+    except web.RequestPayloadError:
+        raise malformed_body() from None
 
 
 def invalid(wrong: list[FieldError]) -> Invalid:

@@ -135,10 +135,12 @@ def respond(result: Any, status: int) -> web.StreamResponse:
     headers: Mapping[str, str] | None = None
     if isinstance(result, Answer):
         status, headers, result = result.status or status, result.headers, result.body
-    if isinstance(result, web.StreamResponse):
-        return result
-    if result is None and status in (200, 204):
-        return web.Response(status=204, headers=headers)
+    # a struct is asked for first: that a value is no answer of aiohttp's, an abstract class, takes 1 us to know
+    if not isinstance(result, msgspec.Struct):
+        if isinstance(result, web.StreamResponse):
+            return result
+        if result is None and status in (200, 204):
+            return web.Response(status=204, headers=headers)
     return web.Response(body=encode(result), status=status, headers=headers, content_type="application/json")
 
 
@@ -255,11 +257,12 @@ def _call(operation: Operation) -> Call:
                 if not error.errors:
                     raise
                 wrong.extend(error.errors)
-        if "%" in request.raw_path:
-            require_utf8(request.raw_path)
+        target = request.raw_path
+        if "%" in target:
+            require_utf8(target)
         for each in parameters:
             arguments[each.name] = each.read(request, wrong)
-        if request.query_string and not own_reading:
+        if "?" in target and not own_reading:
             refuse_unknown(request, known, wrong)
         # not `can_read_body`, which is false for a body that a habit has read already
         if reader is not None and (default_body is MISSING or request.body_exists):

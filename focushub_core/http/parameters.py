@@ -44,20 +44,19 @@ class Parameter(msgspec.Struct, frozen=True):
 
     def read(self, request: web.Request, wrong: list[FieldError]) -> Any:
         """The parameter's value; what is wrong with it goes to ``wrong``."""
-        text = self._text(request, wrong)
+        text = request.match_info[self.key] if self.source == "path" else self._text(request, wrong)
         if text is None or text == []:
             if self.default is MISSING:
                 wrong.append(FieldError(self.key, "missing", f"The {self.source} parameter is required."))
             return self.default
         if _unprintable(text):
-            wrong.append(
-                FieldError(self.key, "nul_character", "Text must not contain NUL, and must be UTF-8.")
-            )
+            wrong.append(FieldError(self.key, "nul_character", "Text must not contain NUL, and must be UTF-8."))
             return None
         try:
             value = msgspec.convert(text, self.wanted, strict=self.strict)
         except msgspec.ValidationError:
-            return wrong.extend(self._wrong(text))
+            wrong.extend(self._wrong(text))
+            return None
         if not self.strict and not _finite(value):
             wrong.append(FieldError(self.key, "wrong_format", "This is not a number."))
         elif self.holds is not None and not self.holds(value):
@@ -65,8 +64,6 @@ class Parameter(msgspec.Struct, frozen=True):
         return value
 
     def _text(self, request: web.Request, wrong: list[FieldError]) -> str | list[str] | None:
-        if self.source == "path":
-            return request.match_info[self.key]
         if self.source == "header":
             return request.headers.get(self.key)
         if self.many:
@@ -118,10 +115,9 @@ def without_none(wanted: Any) -> Any:
 
 def _unprintable(text: str | list[str]) -> bool:
     """Whether it holds what PostgreSQL's text cannot: NUL, or bytes that are no characters."""
-    for part in (text,) if isinstance(text, str) else text:
-        if "\0" in part or not (part.isascii() or _is_utf8(part)):
-            return True
-    return False
+    if type(text) is str:
+        return "\0" in text or not (text.isascii() or _is_utf8(text))
+    return any(map(_unprintable, text))
 
 
 def _is_utf8(text: str) -> bool:

@@ -66,22 +66,36 @@ def middleware(*, show_internals: bool) -> Any:
     async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
-        except FocusHubError as error:
-            if error.status >= 500:  # foreseen: what happened, without the way there
-                cause = repr(error.__cause__) if error.__cause__ else ""
-                _log.warning("request failed: %s", error, extra={"code": error.code, "cause": cause})
-            return response(error)
-        except web.HTTPException as error:
-            if error.status < 400:
-                raise
-            return response(from_aiohttp(error))
-        except ConnectionError:
-            raise  # the client went away: there is nobody to answer
         except Exception as error:  # noqa: BLE001 - the edge of the process
-            _log.exception("unexpected error")
-            return response(errors.Internal(f"{type(error).__name__}: {error}" if show_internals else None))
+            return answer(error, show_internals=show_internals)
 
     return problems
+
+
+def answer(error: Exception, *, show_internals: bool) -> web.Response:
+    """The answer to what a handler raised; raised again where nobody is there for it, or where it is no error."""
+    if isinstance(error, FocusHubError):
+        if error.status >= 500:  # foreseen: what happened, without the way there
+            cause = repr(error.__cause__) if error.__cause__ else ""
+            _log.warning("request failed: %s", error, extra={"code": error.code, "cause": cause})
+        return response(error)
+    if isinstance(error, web.HTTPException):
+        if error.status < 400:
+            raise error
+        return response(from_aiohttp(error))
+    if isinstance(error, web.RequestPayloadError):
+        return response(malformed_body())
+    if isinstance(error, ConnectionError):
+        raise error  # the client went away
+    _log.exception("unexpected error")
+    return response(errors.Internal(f"{type(error).__name__}: {error}" if show_internals else None))
+
+
+def malformed_body() -> errors.BadRequest:
+    """The body's packing or framing is broken: what else comes on the connection cannot be told apart from it."""
+    return errors.BadRequest(
+        "The body is not what its head says it is.", code="malformed_body", headers={"Connection": "close"}
+    )
 
 
 def install(app: web.Application) -> None:

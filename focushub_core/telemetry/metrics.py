@@ -8,14 +8,13 @@ Imported when a part is built, not by ``import focushub_core``.
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from focushub_core.health import Report
+from focushub_core.telemetry.counters import RequestCounters
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Upper bounds in seconds."""
 
 
 class HttpMetrics:
@@ -23,17 +22,8 @@ class HttpMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "http_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
-        )
-        self._duration = Histogram(
-            "http_request_duration_seconds",
-            "From the request's head to the answer's end.",
-            ("method", "route"),
-            buckets=BUCKETS,
-            registry=self.registry,
-        )
-        self.in_flight = Gauge("http_requests_in_flight", "Requests being served.", registry=self.registry)
+        self.requests = RequestCounters()
+        """Counted without prometheus_client, which takes 6 us for each."""
         self._dependencies = Gauge(
             "dependency_up", "1 while it answers.", ("dependency", "required"), registry=self.registry
         )
@@ -41,11 +31,6 @@ class HttpMetrics:
             "part_draining", "1 while the part asks for no more work.", registry=self.registry
         )
         ProcessCollector(registry=self.registry)
-
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Counts one answer."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._duration.labels(method, route).observe(seconds)
 
     def examined(self, report: Report) -> None:
         """Shows what the checks found."""
@@ -55,5 +40,5 @@ class HttpMetrics:
         self._draining.set(report.draining)
 
     def render(self) -> bytes:
-        """The registry in Prometheus' text format."""
-        return generate_latest(self.registry)
+        """All of it in Prometheus' text format."""
+        return self.requests.render() + generate_latest(self.registry)

@@ -1,0 +1,93 @@
+"""What happens around every request of a part: its id, its deadline, its line, its numbers, and its errors' answers.
+
+Rules that hold here:
+
+* One middleware, not four: each would cost a coroutine a request. What it calls (`focushub_core.deadline`,
+  `focushub_core.http.problems`, `focushub_core.telemetry`) is there one by one for applications that are no part.
+* Every answer says which request it is of; a stream says it before its first byte, so a signal does it.
+* A request that ends without an answer (its client went away) is counted and logged as 499.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from focushub_core import deadline
+from focushub_core.http import problems
+from focushub_core.telemetry.access import CLIENT_GONE, QUIET, AccessLog
+from focushub_core.telemetry.context import HEADER, request_id, take_up
+from focushub_core.telemetry.counters import RequestCounters
+
+Prepare = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
+
+
+def observed(
+    requests: RequestCounters,
+    access: AccessLog,
+    route_of: Callable[[web.Request], str],
+    *,
+    show_internals: bool,
+    seconds: float,
+) -> Any:
+    """Serves a request for ``seconds`` at most, and says of it what there is to say."""
+
+    @web.middleware
+    async def serve(request: web.Request, handler: Handler) -> web.StreamResponse:
+        # Neither is reset at the end: the answer's head is written after this returns, and the next request on the
+        # connection sets its own.
+        headers = request.headers
+        ident = take_up(headers.get(HEADER))
+        request_id.set(ident)
+        deadline.start(deadline.take_up(headers.get(deadline.HEADER), seconds))
+        status = CLIENT_GONE
+        requests.in_flight += 1
+        started = perf_counter()
+        try:
+            response = await handler(request)
+            status = response.status
+        except Exception as error:  # noqa: BLE001 - the edge of the process
+            status = getattr(error, "status", status)  # of a redirection, which is raised on
+            response = problems.answer(error, show_internals=show_internals)
+            status = response.status
+        finally:
+            took = perf_counter() - started
+            requests.in_flight -= 1
+            route = route_of(request)
+            requests.answered(request.method, route, status, took)
+            if status >= 500 or route not in QUIET:
+                access.write(request.method, request.rel_url.raw_path, route, status, took, ident)
+        return response
+
+    return serve
+
+
+def unobserved(*, show_internals: bool, seconds: float) -> Any:
+    """The same without ids, lines and numbers."""
+
+    @web.middleware
+    async def serve(request: web.Request, handler: Handler) -> web.StreamResponse:
+        deadline.start(deadline.take_up(request.headers.get(deadline.HEADER), seconds))
+        try:
+            return await handler(request)
+        except Exception as error:  # noqa: BLE001 - the edge of the process
+            return problems.answer(error, show_internals=show_internals)
+
+    return serve
+
+
+def prepare(draining: Callable[[], bool]) -> Prepare:
+    """A response signal: the request's id, and ``Connection: close`` while the part drains."""
+
+    async def on_prepare(_: web.Request, response: web.StreamResponse) -> None:
+        current = request_id.get()
+        if current is not None:
+            response.headers[HEADER] = current
+        if draining():
+            response.force_close()
+
+    return on_prepare
