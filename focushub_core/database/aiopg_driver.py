@@ -180,6 +180,8 @@ class AiopgConnection:
         return await self._ask(statement.text, statement.values(args), timeout)
 
     async def _ask(self, text: str, values: Sequence[str | None] | None, timeout: float | None) -> Any:
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task is not None else 0
         try:
             cursor = await self._raw.cursor()
             await cursor.execute(text, values, timeout=_FOREVER_S if timeout is None else timeout)
@@ -190,6 +192,8 @@ class AiopgConnection:
             raise
         except _FAILURES as error:
             raise self._mapped(error) from _cause(error)
+        if task is not None and task.cancelling() > cancelled:
+            raise asyncio.CancelledError  # `asyncio.wait_for` of Python 3.11 loses one that comes with the answer
         return cursor.raw
 
     def _mapped(self, error: BaseException) -> FocusHubError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -131,26 +132,61 @@ async def test_a_restart_fails_only_what_runs_while_it_is_down(
     assert await _until_healthy(database, 5) < 0.5
 
 
+async def _hammer(database: Database, failures: list[float]) -> None:
+    """Ask again and again, and note when it failed."""
+    while True:
+        try:
+            await database.fetchval("SELECT 1")
+        except FocusHubError:
+            failures.append(time.monotonic())
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT, signal.SIGKILL])
+async def test_under_load_a_restart_fails_nothing_half_a_second_after_it(
+    how: signal.Signals, server: PostgresServer, database: Database
+) -> None:
+    """Nor before it."""
+    failures: list[float] = []
+    users = [asyncio.create_task(_hammer(database, failures)) for _ in range(8)]
+    await asyncio.sleep(0.1)
+    down = time.monotonic()
+    await asyncio.to_thread(server.process.stop, how)
+    await asyncio.to_thread(server.process.start)
+    up = time.monotonic()
+    await asyncio.sleep(1)
+    for user in users:
+        user.cancel()
+    await asyncio.gather(*users, return_exceptions=True)
+    assert failures
+    assert down <= min(failures)
+    assert max(failures) < up + 0.5
+
+
 async def test_no_acknowledged_write_is_lost_by_a_kill(server: PostgresServer, database: Database) -> None:
-    await database.execute("CREATE TABLE written (n int)")
-    acknowledged = 0
+    """`kill -9` of all its processes at once, in the midst of what four are writing."""
+    await database.execute("CREATE TABLE written (writer int, n int)")
+    acknowledged: set[tuple[int, int]] = set()
 
-    async def write() -> None:
-        nonlocal acknowledged
+    async def write(writer: int) -> None:
+        n = 0
         while True:
-            await database.execute("INSERT INTO written VALUES ($1)", acknowledged + 1)
-            acknowledged += 1
-            if acknowledged == 100:
-                os.kill(server.process.pid, signal.SIGKILL)
-                os.kill(backend, signal.SIGKILL)
+            await database.execute("INSERT INTO written VALUES ($1, $2)", writer, n)
+            acknowledged.add((writer, n))
+            n += 1
+            if len(acknowledged) == 200:
+                for pid in _family(server):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
 
-    backend = await database.fetchval("SELECT pg_backend_pid()")
-    with pytest.raises(FocusHubError):
-        await write()
+    ends = await asyncio.gather(*(write(writer) for writer in range(4)), return_exceptions=True)
+    assert all(isinstance(end, FocusHubError) for end in ends)
     server.process.stop()
     server.process.start()
     await _until_healthy(database, 5)
-    assert await database.fetchval("SELECT max(n) FROM written") >= acknowledged >= 100
+    written = {tuple(row.values()) for row in await database.fetch("SELECT * FROM written")}
+    assert len(acknowledged) >= 200
+    assert acknowledged <= written
 
 
 async def test_a_service_opens_before_its_database_is_there(
@@ -179,3 +215,50 @@ async def test_a_server_out_of_connections_serves_with_what_there_is(opened: Ope
         assert database.status is not None
         assert (values, database.status.size <= 3) == ([1] * 20, True)
         await database.close()
+
+
+async def test_a_server_whose_connections_others_have_is_503_in_time(opened: Opener) -> None:
+    """It says when to come back, and is well as soon as one is free."""
+    few = {"max_connections": "6", "superuser_reserved_connections": "3"}
+    with postgres(**few) as small, small.database() as url:
+        others = await opened(url, min_size=3, max_size=3)
+        async with others.transaction(), others.transaction(), others.transaction() as last:
+            assert await last.fetchval("SELECT 1") == 1
+            database = await opened(url)
+            started = time.monotonic()
+            with pytest.raises(Unavailable) as caught:
+                await database.fetch("SELECT 1")
+            assert time.monotonic() - started < 1
+            assert (caught.value.code, caught.value.headers["Retry-After"]) == ("database_unavailable", "1")
+        await others.close()
+        assert await _until_healthy(database, 5) < 0.5
+        await database.close()
+
+
+async def test_a_lock_held_for_five_seconds_harms_those_who_need_it(
+    server: PostgresServer, opened: Opener
+) -> None:
+    """They get 504 at their deadline, or 503 while those wait. The service is healthy, and what is left ends."""
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = current_user"
+    )
+    with server.database() as url:
+        database, holder = await opened(url, max_size=4, query_timeout=0.7), await opened(url)
+        await database.execute("CREATE TABLE kept (n int)")
+        async with holder.transaction() as lock:
+            await lock.execute("LOCK TABLE kept IN ACCESS EXCLUSIVE MODE")
+            released = time.monotonic() + 5
+            while time.monotonic() < released:
+                started = time.monotonic()
+                writes = [database.execute("INSERT INTO kept VALUES (1)") for _ in range(8)]
+                *results, checked = await asyncio.gather(*writes, database.check(0.5), return_exceptions=True)
+                assert time.monotonic() - started < 0.9 + 0.7 + 0.3
+                assert checked is None
+                assert all(isinstance(one, GatewayTimeout | Unavailable) for one in results)
+            async with asyncio.timeout(1):
+                while await lock.fetchval(waiting) != 0:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+        assert await database.execute("INSERT INTO kept VALUES (1)") == "INSERT 0 1"
+        assert await database.fetchval("SELECT count(*) FROM kept") == 1
+        await database.close()
+        await holder.close()

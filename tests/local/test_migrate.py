@@ -102,10 +102,8 @@ def test_what_fails_in_one_service_stops_no_other(
     (folder / f"{number:04}_wrong.sql").write_text("ALTER TABLE nowhere ADD x int;")
     assert _run(tmp_path) == 1
     said = capsys.readouterr().out
-    assert (
-        f'habit-service    failed: {number:04}_wrong.sql, line 1: relation "nowhere" does not exist' in said
-        or (f'habit-service    failed: {number:04}_wrong.sql: relation "nowhere" does not exist' in said)
-    )
+    assert f"habit-service    failed: {number:04}_wrong.sql" in said
+    assert 'relation "nowhere" does not exist' in said
     assert "task-service     applied 0001_" in said
     assert _run(tmp_path, services=("habit-service",), show_status=True) == 0
     assert f"habit-service    pending  {number:04}_wrong.sql" in capsys.readouterr().out
