@@ -10,6 +10,6 @@ const [port, url, pipelining] = process.argv.slice(2)
 const app = fastify({ logger: false })
 const redis = new Redis(url, { connectTimeout: 500, maxRetriesPerRequest: 1, enableAutoPipelining: pipelining !== undefined })
 await app.register(rateLimit, { global: false, redis })
-const config = { rateLimit: { max: 50000000, timeWindow: '1 minute' } }
+const config = { rateLimit: { max: 2000000, timeWindow: '1 minute' } }
 app.get('/hello', { config }, async () => ({ hello: 'world' }))
 await app.listen({ host: '127.0.0.1', port: Number(port) })

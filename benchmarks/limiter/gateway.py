@@ -28,7 +28,7 @@ public = ["/hello"]
 """
 LIMIT = """
 [limits.hello]
-quota = 50000000
+quota = 2000000
 by = "address"
 """
 

@@ -11,7 +11,7 @@ from focushub_core import limit
 from focushub_core.ratelimit import Limiter, Policy, RateLimits
 
 
-@limit(Policy("hello", 50_000_000, 60, by="address"))
+@limit(Policy("hello", 2_000_000, 60, by="address"))
 async def hello(request: web.Request) -> web.Response:
     return web.Response(body=b'{"hello":"world"}', content_type="application/json")
 
