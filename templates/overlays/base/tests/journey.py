@@ -56,9 +56,10 @@ class Person:
         self.token: str | None = None
         self._session = session
 
-    async def ask(self, method: str, path: str, body: Any = None) -> Answer:
-        """Sends a request with the person's token."""
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+    async def ask(self, method: str, path: str, body: Any = None, **fields: str) -> Answer:
+        """Sends a request with the person's token; ``fields`` are further header fields, ``_`` for ``-``."""
+        headers = {name.replace("_", "-"): value for name, value in fields.items()}
+        headers |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
         async with self._session.request(method, path, json=body, headers=headers) as response:
             raw = await response.read()
             return Answer(response, json.loads(raw) if raw else None)
@@ -150,6 +151,25 @@ async def send_nonsense(person: Person) -> None:
     done(f"a bad body is 422 and names {', '.join(sorted(fields))}")
 
 
+async def repeat(person: Person) -> None:
+    """What is sent twice with one key is done once; what was read is not sent again; what was deleted comes back."""
+    key, wanted = secrets.token_urlsafe(16), {"name": "Cellar"}
+    first, again = [
+        (await person.ask("POST", "/v1/projects", wanted, Idempotency_Key=key)).expect(201) for _ in range(2)
+    ]
+    if again.body != first.body or "Idempotency-Replayed" not in again.headers:
+        raise Broken(f"a repeated request made {again.body} beside {first.body}")
+    path = first.headers["Location"]
+    (await person.ask("GET", path, If_None_Match=first.headers["ETag"])).expect(304)
+    (await person.ask("DELETE", path)).expect(204)
+    (await person.ask("GET", path)).expect(404)
+    (await person.ask("POST", f"{path}/restore")).expect(200)
+    (await person.ask("PATCH", path, wanted, If_Match=first.headers["ETag"])).expect(412)
+    done(
+        "a repeated request acts once, what is known is 304, what was deleted comes back, a late change is 412"
+    )
+
+
 async def hurry(person: Person) -> None:
     """A burst beyond the limit is refused, with the fields that say when to come back."""
     answer, count = await person.ask("GET", "/v1/projects"), 1
@@ -229,6 +249,7 @@ async def journey(url: str, *, kill_gateway: bool = False) -> None:
             await see_the_day(person)
             await keep_apart(paths, person, other, nobody)
         await send_nonsense(ann)
+        await repeat(ann)
         await hurry(await Person(session, "eve").join())
         if kill_gateway:
             readers = [await Person(session, name).join() for name in ("dan", "fay")]
