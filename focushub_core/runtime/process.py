@@ -12,6 +12,7 @@ Rules that hold here:
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -104,6 +105,8 @@ async def _serve(server: Server, guard: int | None) -> int:
         _log.error("cannot listen on %s:%d: %s", server.settings.host, server.port, error.strerror or error)
         await server.stop(0)
         return 1
+    gc.collect()
+    gc.freeze()  # what start-up made stays: no collection has to look at it again
     _log.info("listening on %s:%d", server.settings.host, server.port)
     await signals.stop.wait()
     await drain(server, signals.hurry, server.settings.drain_seconds)

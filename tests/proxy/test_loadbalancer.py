@@ -199,3 +199,45 @@ async def test_methods_that_no_proxy_should_pass_on_are_refused(bench: Bench, ba
 def test_without_gateways_it_does_not_start() -> None:
     with pytest.raises(ConfigurationError, match="GATEWAY_URLS is not set"):
         LoadBalancer(LoadBalancerSettings())
+
+
+@pytest.mark.parametrize(("protocol", "status"), [("websocket", 501), ("h2c, websocket", 501), ("h2c", 200)])
+async def test_no_other_protocol_is_taken_up(bench: Bench, balance: Open, protocol: str, status: int) -> None:
+    door = await balance(await bench.app(Gateway("g").handle))
+    sent = {"Connection": "Upgrade", "Upgrade": protocol}
+    async with door.client.get("/v1/x", headers=sent) as answer:
+        assert answer.status == status
+
+
+async def test_while_it_drains_it_serves_says_so_and_lets_connections_go(bench: Bench) -> None:
+    settings = LoadBalancerSettings(gateway_urls=(await bench.app(Gateway("g").handle),), port=0)
+    balancer = LoadBalancer(settings)
+    await balancer.listen()
+    try:
+        async with ClientSession(balancer.url) as client:
+            balancer.draining = True
+            async with client.get("/readyz") as answer:
+                assert (answer.status, answer.headers["Connection"]) == (503, "close")
+            async with client.get("/v1/x") as answer:
+                assert (answer.status, answer.headers["Connection"]) == (200, "close")
+    finally:
+        await balancer.stop(0)
+
+
+async def test_a_probe_that_fails_in_a_way_nobody_expected_is_a_500_problem(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: LoadBalancer) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(LoadBalancer, "report", broken)
+    balancer = LoadBalancer(
+        LoadBalancerSettings(gateway_urls=(await bench.app(Gateway("g").handle),), port=0)
+    )
+    await balancer.listen()
+    try:
+        async with ClientSession(balancer.url) as client, client.get("/health") as answer:
+            assert (answer.status, answer.content_type) == (500, "application/problem+json")
+            assert "a bug" not in await answer.text()
+    finally:
+        await balancer.stop(0)

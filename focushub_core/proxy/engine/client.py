@@ -14,12 +14,13 @@ Rules that hold here:
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import struct
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, cast
 
-from focushub_core.errors import BadRequest, FocusHubError, RequestTimeout
+from focushub_core.errors import BadRequest, FocusHubError, Internal, RequestTimeout
 from focushub_core.proxy.engine.answers import Answer, refusal
 from focushub_core.proxy.engine.exchange import Exchange, Serving
 from focushub_core.proxy.engine.limits import KEPT
@@ -31,6 +32,8 @@ from focushub_core.telemetry.context import take_up
 
 if TYPE_CHECKING:
     from focushub_core.proxy.engine.engine import Engine
+
+_log = logging.getLogger(__name__)
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: a close is a reset
 
@@ -274,7 +277,7 @@ class ClientConnection(asyncio.Protocol):
             self._linger()
         elif self._body_over:
             self._since = now
-            if self._reader.buffered or self._ended:
+            if self._ended or self._reader.buffered:
                 self.go_on()
         else:
             self.serving = Skipping(self)
@@ -284,7 +287,7 @@ class ClientConnection(asyncio.Protocol):
         """Request and answer are over."""
         self.serving = None
         self._since = self._engine.clock()
-        if self._reader.buffered or self._ended:
+        if self._ended or self._reader.buffered:
             self.go_on()
 
     def break_off(self, status: int) -> None:
@@ -307,7 +310,15 @@ class ClientConnection(asyncio.Protocol):
             self.transport.close()
 
     async def _answer(self, coming: Awaitable[Answer]) -> None:
-        self._send(await coming)
+        try:
+            answer = await coming
+        except FocusHubError as error:
+            self.refuse(error)
+        except Exception:  # noqa: BLE001 - the edge: what a handler did not expect is a 500, and logged
+            _log.exception("unexpected error")
+            self.refuse(Internal())
+        else:
+            self._send(answer)
 
     def _send(self, answer: Answer) -> None:
         head = self._head

@@ -1,0 +1,94 @@
+"""A table and a chart of raw rounds: ratios within a round, so that what else the machine does falls out."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+BASE = "nginx"
+
+
+def ratios(result: dict[str, Any], load: str, figure: str, peer: str, base: str = BASE) -> list[float]:
+    """``peer``'s figure over ``base``'s, for each round that has both."""
+    by: dict[tuple[int, str], float] = {
+        (one["round"], one["peer"]): one[figure] for one in result["rounds"] if one["load"] == load
+    }
+    numbers = sorted({number for number, _ in by})
+    return [
+        by[number, peer] / by[number, base]
+        for number in numbers
+        if (number, peer) in by and by.get((number, base))
+    ]
+
+
+def names(result: dict[str, Any]) -> list[str]:
+    """The peers, in the order in which they were first asked."""
+    return list(dict.fromkeys(one["peer"] for one in result["rounds"]))
+
+
+def table(result: dict[str, Any]) -> str:
+    """In Markdown."""
+    lines = [
+        f"Measured {result['when']}; Python {result['machine']['python']}, {result['machine']['cores']} cores, "
+        f"load average {result['machine']['load_before'][0]:.1f} (of others, too); "
+        f"{result['seconds']:g} s a round, {result['connections']} connections.",
+        "",
+        "| proxy | CPU per request, us | ratio to nginx | throughput over Fastify's | p99 at half of its load, ms "
+        "| failed |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in names(result):
+        full = [one for one in result["rounds"] if one["peer"] == name and one["load"] == "full"]
+        half = [one for one in result["rounds"] if one["peer"] == name and one["load"] == "half"]
+        lines.append(
+            f"| {name} | {_spread([one['cpu_us'] for one in full], 1)} "
+            f"| {_spread(ratios(result, 'full', 'cpu_us', name), 2)} "
+            f"| {_spread(ratios(result, 'full', 'per_s', name, 'fastify'), 2)} "
+            f"| {_spread([one['p99_ms'] for one in half], 1)} | {sum(one['failed'] for one in full + half)} |"
+        )
+    for missing in result["missing"]:
+        lines.append(f"\nNot compared: {missing}.")
+    lines += ["", "Median (least to most) of the rounds.", "", *_large(result)]
+    return "\n".join(lines) + "\n"
+
+
+def _large(result: dict[str, Any]) -> list[str]:
+    lines = []
+    for name in dict.fromkeys(one["peer"] for one in result["large"]):
+        mine = [one for one in result["large"] if one["peer"] == name]
+        lines.append(
+            f"- 100 MB down through {name}: {_spread([one['down_mb_s'] for one in mine], 0)} MB/s; "
+            f"the process never held more than {max(one['peak_mb'] for one in mine):.0f} MB."
+        )
+    return lines
+
+
+def _spread(values: list[float], digits: int) -> str:
+    if not values:
+        return "-"
+    middle, least, most = statistics.median(values), min(values), max(values)
+    return f"{middle:.{digits}f} ({least:.{digits}f} to {most:.{digits}f})"
+
+
+def chart(result: dict[str, Any]) -> str:
+    """Bars of CPU per request against nginx's, with their spread, as SVG."""
+    rows = [(name, ratios(result, "full", "cpu_us", name)) for name in names(result)]
+    rows = [(name, values) for name, values in rows if values]
+    most = max(max(values) for _, values in rows)
+    scale = 420 / most
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="720" height="{50 + 34 * len(rows)}" '
+        'font-family="sans-serif" font-size="13">',
+        '<text x="10" y="22" font-weight="bold">CPU per proxied request, nginx = 1 (less is better)</text>',
+    ]
+    for number, (name, values) in enumerate(rows):
+        y, middle = 40 + 34 * number, statistics.median(values)
+        color = "#2b6cb0" if name.startswith("focushub") else "#a0aec0"
+        parts += [
+            f'<text x="10" y="{y + 15}">{name}</text>',
+            f'<rect x="180" y="{y}" width="{middle * scale:.1f}" height="20" fill="{color}"/>',
+            f'<line x1="{180 + min(values) * scale:.1f}" x2="{180 + max(values) * scale:.1f}" y1="{y + 10}" '
+            f'y2="{y + 10}" stroke="#1a202c" stroke-width="2"/>',
+            f'<text x="{190 + max(values) * scale:.1f}" y="{y + 15}">{middle:.2f}</text>',
+        ]
+    return "\n".join([*parts, "</svg>"]) + "\n"
