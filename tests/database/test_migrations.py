@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import asyncpg
+import psutil
 import pytest
 
 from focushub_core.database import Database, discover, migrations
@@ -146,6 +147,49 @@ async def test_the_lock_of_a_killed_migrator_is_free(database_url: str, tmp_path
     )
     _write(folder, {"0001_a.sql": "CREATE TABLE a ();"})
     assert [one.version for one in await migrate(database_url, folder)] == [1]
+
+
+MIGRATE = """
+import asyncio, sys
+from focushub_core.database import migrate
+url, folder, driver = sys.argv[1:]
+print(len(asyncio.run(migrate(url, folder, driver=driver))))
+"""
+
+
+async def _sleeping_client(url: str) -> int:
+    """The port of the client whose statement sleeps."""
+    sql = "SELECT client_port FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+    async with asyncio.timeout(20):
+        while (port := await _ask(url, sql)) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert isinstance(port, int)
+    return port
+
+
+def _has(process: subprocess.Popen[str], port: int) -> bool:
+    connections = psutil.Process(process.pid).net_connections()
+    return any(connection.laddr.port == port for connection in connections)
+
+
+async def test_of_ten_at_once_one_is_killed_in_the_middle_of_a_file_and_all_is_done_once(
+    database_url: str, tmp_path: Path
+) -> None:
+    """What it had inserted is undone; another takes its place within a second; each file would fail if run twice."""
+    slow = "INSERT INTO tasks VALUES (7);\nSELECT pg_sleep(3);\nALTER TABLE tasks ADD COLUMN late int;"
+    folder = _write(tmp_path, FILES | {"0004_slow.sql": slow})
+    command = [sys.executable, "-c", MIGRATE, database_url, str(folder), DRIVER]
+    ten = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(10)]  # noqa: ASYNC220
+    port = await _sleeping_client(database_url)
+    (holder,) = [process for process in ten if _has(process, port)]
+    holder.kill()
+    outcomes = await asyncio.gather(*(asyncio.to_thread(process.communicate) for process in ten))
+    ends = [process.returncode for process in ten if process is not holder]
+    assert ends == [0] * 9
+    # The one that was killed had done the first three; one of the others does the fourth.
+    assert sorted(said.strip() for said, _ in outcomes) == ["", *["0"] * 8, "1"]
+    assert await _ask(database_url, "SELECT array_agg(id ORDER BY id) FROM tasks") == [7, 11, 12]
+    assert await _ask(database_url, "SELECT count(*) FROM schema_migrations") == 4
 
 
 async def test_a_migration_may_take_longer_than_a_request(database_url: str, tmp_path: Path) -> None:
