@@ -118,8 +118,7 @@ def _own_codes(status: int) -> list[str]:
 def _response(status: int, words: str, codes: list[str]) -> Json:
     headers = {"X-Request-Id": REQUEST_ID, **_HEADERS.get(status, {})}
     schema = {"$ref": REF.format(name="Problem")}
-    examples = {code: {"value": _example(status, code)} for code in codes}
-    content: Json = {"schema": schema} | ({"examples": examples} if examples else {})
+    content: Json = {"schema": schema} | ({"example": _example(status, codes[0])} if codes else {})
     return {"description": words, "headers": headers, "content": {CONTENT_TYPE: content}}
 
 

@@ -1,0 +1,11 @@
+"""The API as others know it."""
+
+from pathlib import Path
+
+from auth_service.app import AuthService
+from focushub_core.testing.documents import require_snapshot
+
+
+def test_the_api_is_the_one_that_was_committed():
+    """To renew it: `focushub openapi --service auth-service > auth-service/openapi.json` in the stack's folder."""
+    require_snapshot(AuthService, Path(__file__).parents[1] / "openapi.json")
