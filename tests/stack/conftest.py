@@ -1,107 +1,125 @@
-"""A freshly generated stack under a name of its own, running outside the checkout."""
+"""Stacks of the three kinds that there are, one after the other; each lives as long as tests ask for it.
+
+``pytest.mark.parametrize("stack", [...], indirect=True)`` says on which of `LOCAL`, `DEVELOPMENT` and `PRODUCTION` a
+test runs. A module that wants one of its own, changed before it starts, asks for `shop`.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import socket
+import shutil
 import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-FOCUSHUB = [sys.executable, "-m", "focushub_generator"]
-HTTP_PORTS = (8080, 3000, 3001, 3002, 3003, 3004, 3005, 3006, 3100)
+from .compose import Compose, missing
+from .local import Local
+from .runtime import FOCUSHUB, Runtime
+
+ROOT = Path(__file__).resolve().parents[2]
+UNTRACKED = shutil.ignore_patterns(".env", ".focushub", "vendor", "__pycache__", ".*_cache", ".hypothesis")
 
 
-def free_offset() -> int:
-    """A port offset at which every HTTP port of a stack is free."""
-    for offset in range(200, 20000, 200):
-        if all(_is_free(port + offset) for port in HTTP_PORTS):
-            return offset
-    raise AssertionError("no free ports")
+def focushub(*words: str, umask: int = 0o022, environ: Mapping[str, str] | None = None) -> None:
+    """Runs the command; its failure is the test's."""
+    environ = {**os.environ, **(environ or {})}
+    subprocess.run([*FOCUSHUB, *words], check=True, env=environ, umask=umask, stdout=subprocess.DEVNULL)
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as trial:
-        return trial.connect_ex(("127.0.0.1", port)) != 0
-
-
-class Stack:
-    """A generated stack that `focushub up` runs."""
-
-    def __init__(self, root: Path, offset: int) -> None:
-        self.root = root
-        self.offset = offset
-        self.url = f"http://127.0.0.1:{8080 + offset}"
-        self.log = root.parent / "up.log"
-        with self.log.open("w") as log:
-            command = [*FOCUSHUB, "up", str(root), "--port-offset", str(offset)]
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-
-    def wait_until_ready(self) -> None:
-        """Returns when `up` says that all is healthy."""
-        self.wait_for(lambda: "Ctrl-C stops everything" in self.log.read_text(), 90)
-
-    def wait_for(self, condition: Callable[[], Any], seconds: float) -> Any:
-        """The condition's first true value; fails, with the log's end, when there is none in time."""
-        deadline = time.monotonic() + seconds
-        while not (found := condition()):
-            assert self.process.poll() is None, f"up has ended:\n{self.log.read_text()[-3000:]}"
-            assert time.monotonic() < deadline, f"waited {seconds} s:\n{self.log.read_text()[-3000:]}"
-            time.sleep(0.05)
-        return found
-
-    def get(self, url: str) -> tuple[int, Any]:
-        """Status and JSON of a GET."""
-        try:
-            with urllib.request.urlopen(url, timeout=5) as response:
-                return response.status, json.load(response)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.load(error)
-
-    def parts(self) -> dict[str, Any]:
-        """What `focushub status` says, by part."""
-        done = subprocess.run([*FOCUSHUB, "status", str(self.root), "--json"], stdout=subprocess.PIPE)
-        return {part["name"]: part for part in json.loads(done.stdout)["parts"]}
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """A Python script of the stack's."""
-        command = [sys.executable, *words]
-        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=120)
-
-    def stop(self) -> int:
-        """Ends `up` as a service manager would."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(15)
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The stack ``shop`` as the installed library writes it; a module's own `root` may change it before it starts."""
+def generated(tmp_path_factory: pytest.TempPathFactory, umask: int = 0o022) -> Path:
+    """The stack ``shop``, as the installed library writes it."""
     root = tmp_path_factory.mktemp("stacks") / "shop"
-    generate = [*FOCUSHUB, "generate", str(root), "--name", "shop"]
     home = tmp_path_factory.mktemp("home")
-    subprocess.run(generate, check=True, env=os.environ | {"HOME": str(home)}, stdout=subprocess.DEVNULL)
+    focushub("generate", str(root), "--name", "shop", umask=umask, environ={"HOME": str(home)})
     assert list(home.iterdir()) == []
     return root
 
 
-@pytest.fixture(scope="module")
-def shop(root: Path) -> Iterator[Stack]:
-    """That stack, healthy."""
-    stack = Stack(root, free_offset())
+@contextmanager
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    """That stack, run by `focushub up`."""
+    with _processes(generated(tmp_path_factory)) as stack:
+        yield stack
+
+
+@contextmanager
+def _processes(root: Path) -> Iterator[Local]:
+    stack = Local(root)
     try:
         stack.wait_until_ready()
         yield stack
     finally:
-        if stack.process.poll() is None:
-            stack.stop()
+        stack.stop()
+
+
+@contextmanager
+def development(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    """The bundled example, in a copy, as a clone of it would be: prepared, then the development form."""
+    root = tmp_path_factory.mktemp("stacks") / "focushub"
+    shutil.copytree(ROOT / "examples" / "focushub", root, ignore=UNTRACKED)
+    focushub("prepare", str(root))
+    with _containers(Compose(root, "development")) as stack:
+        yield stack
+
+
+@contextmanager
+def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    """A new stack, joined by a fifth service, of somebody whose files nobody else may read: the production form."""
+    root = generated(tmp_path_factory, umask=0o077)
+    focushub("add", "service", "notes", str(root), umask=0o077)
+    with _containers(Compose(root, "production")) as stack:
+        yield stack
+
+
+@contextmanager
+def _containers(stack: Compose) -> Iterator[Runtime]:
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.remove()
+
+
+KINDS: dict[str, Callable[[pytest.TempPathFactory], AbstractContextManager[Runtime]]] = {
+    "development": development,
+    "production": production,
+    "local": local,
+}
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    """A running stack of the kind that the test asks for."""
+    reason = missing() if request.param != "local" else None
+    if reason is not None:
+        pytest.skip(reason)
+    with KINDS[request.param](tmp_path_factory) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stack ``shop`` in files; a module's own `root` may change it before `shop` starts it."""
+    return generated(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def shop(root: Path) -> Iterator[Local]:
+    """That stack on its own, run by `focushub up`."""
+    with _processes(root) as running:
+        yield running
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of one kind of stack follow each other, so that it is started once."""
+    order = [None, *KINDS]
+    items.sort(key=lambda item: order.index(_kind(item)))
+
+
+def _kind(item: pytest.Item) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("stack") if callspec is not None else None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Stack
+    from .local import Local
 
 pytestmark = pytest.mark.stack
 
@@ -33,7 +33,7 @@ def root(root: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def token(shop: Stack) -> str:
+def token(shop: Local) -> str:
     """Ann's, who registered and logged in through the balancer."""
     ann = {"email": "ann@example.org", "password": "correct staple battery"}
     assert ask(shop, "POST", "/v1/auth/register", ann | {"display_name": "Ann"})[0] == 202
@@ -43,7 +43,7 @@ def token(shop: Stack) -> str:
 
 
 def ask(
-    shop: Stack, method: str, path: str, body: object = None, token: str | None = None
+    shop: Local, method: str, path: str, body: object = None, token: str | None = None
 ) -> tuple[int, Any]:
     """Status and JSON of a request through the balancer."""
     headers = {"Content-Type": "application/json"}
@@ -60,7 +60,7 @@ def ask(
 
 
 def test_it_is_reached_through_the_balancer_and_kept_by_the_gateways_token_check(
-    shop: Stack, token: str
+    shop: Local, token: str
 ) -> None:
     status, problem = ask(shop, "GET", "/v1/notes")
     assert (status, problem["code"]) == (401, "unauthorized")
@@ -70,36 +70,36 @@ def test_it_is_reached_through_the_balancer_and_kept_by_the_gateways_token_check
     assert ask(shop, "GET", "/v1/notes", token=token)[1]["items"] == [made]
 
 
-def test_it_is_healthy_and_status_says_so(shop: Stack) -> None:
+def test_it_is_healthy_and_status_says_so(shop: Local) -> None:
     notes = shop.parts()["notes-service"]
-    assert (notes["kind"], notes["status"]) == ("service", "healthy")
-    status, health = shop.get(notes["url"] + "/health")
+    assert notes.status == "healthy"
+    status, health, _ = shop.ask("notes-service", "/health")
     assert (status, health["service"], health["database"]) == (200, "notes-service", "connected")
 
 
-def test_it_has_a_database_of_its_own(shop: Stack) -> None:
+def test_it_has_a_database_of_its_own(shop: Local) -> None:
     done = shop.run("-m", "focushub_generator", "migrate", "--status")
     assert done.returncode == 0
     assert re.search(r"^notes-service +applied +0001_items\.sql ", done.stdout, re.MULTILINE)
 
 
-def test_its_requests_are_in_its_metrics(shop: Stack, token: str) -> None:
+def test_its_requests_are_in_its_metrics(shop: Local, token: str) -> None:
     assert ask(shop, "GET", "/v1/notes", token=token)[0] == 200
-    with urllib.request.urlopen(shop.parts()["notes-service"]["url"] + "/metrics", timeout=5) as response:
+    with urllib.request.urlopen(f"{shop.parts()['notes-service'].url}/metrics", timeout=5) as response:
         text = response.read().decode()
     assert re.search(
         r'^http_requests_total{method="GET",route="/v1/notes",status="200"} ', text, re.MULTILINE
     )
 
 
-def test_it_is_in_the_merged_document_and_its_schemas_are_not_anothers(shop: Stack) -> None:
-    status, document = shop.get(shop.url + "/openapi.json")
+def test_it_is_in_the_merged_document_and_its_schemas_are_not_anothers(shop: Local) -> None:
+    status, document, _ = shop.get("/openapi.json")
     assert status == 200
     assert {"/v1/notes", "/v1/notes/{item_id}", "/v1/order-book", "/v1/tasks"} <= set(document["paths"])
     assert document["paths"]["/v1/notes"]["post"]["security"]
 
 
-def test_its_own_tests_pass(shop: Stack) -> None:
+def test_its_own_tests_pass(shop: Local) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
@@ -108,9 +108,9 @@ def test_its_own_tests_pass(shop: Stack) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_a_further_one_joins_while_the_stack_runs_and_breaks_nothing(shop: Stack) -> None:
+def test_a_further_one_joins_while_the_stack_runs_and_breaks_nothing(shop: Local) -> None:
     """It is there after the next start; until then its path is nobody's."""
     done = shop.run("-m", "focushub_generator", "add", "service", "wishes")
     assert done.returncode == 0, done.stderr
     assert ask(shop, "GET", "/v1/wishes")[0] == 404
-    assert {part["status"] for part in shop.parts().values()} == {"healthy"}
+    assert {part.status for part in shop.parts().values()} == {"healthy"}

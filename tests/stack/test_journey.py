@@ -1,88 +1,118 @@
-"""The whole way, on running processes, in a stack that was generated under another name outside the checkout.
+"""The whole way, on running stacks: one topology, whether processes or containers make it up.
 
-The tests are the life of one stack, in order: what people do with it, what it survives, how it ends.
+The tests are the life of a stack, in order: what people do with it, what it survives, how it ends.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import time
-import urllib.request
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from typing import IO
 
-import psutil
 import pytest
 
-if TYPE_CHECKING:
-    from conftest import Stack
+from .runtime import DEVELOPMENT, LOCAL, PRODUCTION, SERVICES, Runtime
 
-pytestmark = pytest.mark.stack
+everywhere = pytest.mark.parametrize("stack", [LOCAL, DEVELOPMENT, PRODUCTION], indirect=True)
+with_two_gateways = pytest.mark.parametrize("stack", [LOCAL, PRODUCTION], indirect=True)
 
 
-def test_every_part_answers_as_in_the_contract(shop: Stack) -> None:
-    databases = {"auth-service", "task-service", "focus-service", "habit-service"}
-    for name, part in shop.parts().items():
-        assert part["status"] == "healthy", name
-        if part["kind"] in ("postgres", "redis"):
-            continue
-        status, health = shop.get(part["url"] + "/health")
+@everywhere
+def test_every_part_answers_as_in_the_contract(stack: Runtime) -> None:
+    gateways = [f"gateway-{number + 1}" for number in range(stack.gateways)]
+    parts = stack.parts()
+    assert {*SERVICES, *gateways, "load-balancer", "postgres", "redis"} <= set(parts)
+    assert {part.status for part in parts.values()} == {"healthy"}
+    for name in (*SERVICES, *gateways, "load-balancer"):
+        status, health, _ = stack.ask(name, "/health")
         assert (status, health["status"]) == (200, "healthy")
-        assert health.get("database") == ("connected" if name in databases else None)
+        assert health.get("database") == ("connected" if name in SERVICES else None)
         assert health["timestamp"].endswith("Z")
-        assert shop.get(part["url"] + "/livez")[0] == shop.get(part["url"] + "/readyz")[0] == 200
+        assert stack.ask(name, "/livez").status == stack.ask(name, "/readyz").status == 200
 
 
-def test_people_find_everything_as_promised_while_a_gateway_is_killed(shop: Stack) -> None:
-    done = shop.run("tests/journey.py", "--url", shop.url, "--kill-gateway")
-    print(done.stdout, done.stderr)
-    assert done.returncode == 0
-    assert "none failed" in done.stdout
+@everywhere
+def test_people_find_everything_as_promised(stack: Runtime) -> None:
+    done = stack.run("tests/journey.py", "--url", stack.url)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("all promises kept\n")
 
 
-def test_a_request_can_be_followed_through_every_part(shop: Stack) -> None:
+@with_two_gateways
+def test_nobody_notices_that_a_gateway_is_killed_and_it_comes_back(stack: Runtime) -> None:
+    before = stack.parts()["gateway-1"]
+    command = [sys.executable, "tests/journey.py", "--url", stack.url, "--read", "10"]
+    with subprocess.Popen(command, cwd=stack.root, stdout=subprocess.PIPE, text=True) as readers:
+        assert readers.stdout is not None
+        said = _until("8 clients are reading", readers.stdout)
+        stack.kill("gateway-1")
+        said += readers.stdout.read()
+    assert readers.returncode == 0, said
+    assert "none failed" in said
+    stack.wait_for(lambda: _is_back(stack, before.restarts), 20)
+    assert stack.parts()["gateway-1"].pid != before.pid
+
+
+def _until(words: str, lines: IO[str]) -> str:
+    """What was said up to ``words``, or to the end."""
+    said = ""
+    for line in lines:
+        said += line
+        if words in line:
+            break
+    return said
+
+
+def _is_back(stack: Runtime, restarts: int) -> bool:
+    now = stack.parts()["gateway-1"]
+    return now.status == "healthy" and now.restarts == restarts + 1
+
+
+@pytest.mark.parametrize("stack", [LOCAL], indirect=True)
+def test_the_journey_can_kill_a_local_gateway_by_itself(stack: Runtime) -> None:
+    done = stack.run("tests/journey.py", "--url", stack.url, "--kill-gateway")
+    print(done.stdout, done.stderr)
+    assert done.returncode == 0
+    assert "none failed" in done.stdout
+
+
+@everywhere
+def test_a_request_can_be_followed_through_every_part(stack: Runtime) -> None:
     request_id = "a-request-to-follow"
-    ask = urllib.request.Request(shop.url + "/.well-known/jwks.json", headers={"X-Request-Id": request_id})
-    with urllib.request.urlopen(ask, timeout=5) as response:
-        assert response.headers["X-Request-Id"] == request_id
-    logged = shop.run("-m", "focushub_generator", "logs", str(shop.root), "--request", request_id).stdout
+    _, _, fields = stack.get("/.well-known/jwks.json", {"X-Request-Id": request_id})
+    assert fields["X-Request-Id"] == request_id
+    logged = stack.wait_for(lambda: stack.lines_about(request_id), 5)
     for part in ("load-balancer", "gateway-", "auth-service"):
         assert part in logged
 
 
-def test_internal_paths_are_not_reachable_from_outside(shop: Stack) -> None:
-    for path in ("/internal/tokens", "/nothing", "/"):
-        status, problem = shop.get(shop.url + path)
-        assert (status, problem["code"]) == (404, "not_found")
+@everywhere
+@pytest.mark.parametrize("path", ["/internal/tokens", "/nothing", "/"])
+def test_internal_paths_are_not_reachable_from_outside(stack: Runtime, path: str) -> None:
+    status, problem, fields = stack.get(path)
+    assert (status, problem["code"]) == (404, "not_found")
+    assert fields["Content-Type"] == "application/problem+json"
 
 
-def test_a_frozen_postgres_is_503_within_two_seconds_and_recovers_by_itself(shop: Stack) -> None:
-    parts = shop.parts()
-    family = [psutil.Process(parts["postgres"]["pid"])]
-    family += family[0].children(recursive=True)
-    url = parts["task-service"]["url"] + "/health"
-    for process in family:
-        process.suspend()
-    try:
-        started = time.monotonic()
-        status, health = shop.get(url)
+@everywhere
+def test_a_frozen_postgres_is_503_within_two_seconds_and_recovers_by_itself(stack: Runtime) -> None:
+    with stack.frozen("postgres"):
+        status, health, seconds = stack.ask("task-service", "/health")
         assert (status, health["database"]) == (503, "disconnected")
-        assert time.monotonic() - started < 2
-    finally:
-        for process in family:
-            process.resume()
-    shop.wait_for(lambda: shop.get(url)[0] == 200, 10)
+        assert seconds < 2
+    stack.wait_for(lambda: stack.ask("task-service", "/health").status == 200, 10)
 
 
-def test_a_killed_postgres_comes_back_and_so_do_the_services(shop: Stack) -> None:
-    before = shop.parts()["postgres"]["pid"]
-    os.kill(before, signal.SIGKILL)
-    shop.wait_for(lambda: shop.parts()["postgres"]["pid"] != before, 20)
-    shop.wait_for(lambda: {part["status"] for part in shop.parts().values()} == {"healthy"}, 20)
+@everywhere
+def test_a_killed_postgres_comes_back_and_so_do_the_services(stack: Runtime) -> None:
+    before = stack.parts()["postgres"].pid
+    stack.kill("postgres")
+    stack.wait_for(lambda: stack.parts()["postgres"].pid not in (None, 0, before), 20)
+    stack.wait_for(stack.is_well, 40)
 
 
-def test_a_service_cannot_log_in_to_anothers_database(shop: Stack) -> None:
+@everywhere
+def test_a_service_cannot_log_in_to_anothers_database(stack: Runtime) -> None:
     code = """
 import asyncio, asyncpg, sys
 from pathlib import Path
@@ -101,13 +131,11 @@ async def main():
     print(len(urls))
 asyncio.run(main())
 """
-    done = shop.run("-c", code)
+    done = stack.python(code)
     assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
 
 
-def test_it_ends_without_leaving_a_process(shop: Stack) -> None:
-    family = psutil.Process(shop.process.pid).children(recursive=True)
-    assert len(family) > 9
-    assert shop.stop() == 0
-    _, alive = psutil.wait_procs(family, timeout=2)
-    assert alive == []
+@everywhere
+def test_it_ends_in_time_and_cleanly(stack: Runtime) -> None:
+    """Every part by itself; nothing is left running."""
+    assert stack.stop() == []

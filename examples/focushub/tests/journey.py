@@ -1,9 +1,10 @@
 """What people do with the stack, from the first registration to a gateway that is killed under them.
 
-    python tests/journey.py [--url http://127.0.0.1:8080] [--kill-gateway]
+    python tests/journey.py [--url http://127.0.0.1:8080] [--kill-gateway | --read SECONDS]
 
 Every step says what it found; the first that is not as promised ends the journey with exit status 1. ``--kill-gateway``
 also kills ``gateway-1`` of the local stack (``focushub up``) while eight clients read, and waits for it to come back.
+``--read`` has the eight clients read for so long, and whoever likes kills something meanwhile (a container, say).
 """
 
 from __future__ import annotations
@@ -202,14 +203,27 @@ async def read_while(people: list[Person], seconds: float, after_two: asyncio.Ev
 async def kill_a_gateway(people: list[Person]) -> None:
     """Nobody notices that a gateway is killed, and it comes back."""
     before = gateway_one()
-    started = asyncio.Event()
-    reading = asyncio.create_task(read_while(people, READING_SECONDS, started))
-    await asyncio.wait({reading, asyncio.create_task(started.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    reading = await begin_to_read(people, READING_SECONDS)
     if not reading.done():
         os.kill(before["pid"], signal.SIGKILL)
     reads = await reading
     restarts = await back_again(before["pid"])
     done(f"gateway-1 was killed: {reads} reads by 8 clients, none failed; it is back (restarts: {restarts})")
+
+
+async def keep_reading(people: list[Person], seconds: float) -> None:
+    """Nobody notices what somebody else does meanwhile."""
+    reading = await begin_to_read(people, seconds)
+    done("8 clients are reading")
+    done(f"{await reading} reads by 8 clients, none failed")
+
+
+async def begin_to_read(people: list[Person], seconds: float) -> asyncio.Task[int]:
+    """Readers who have been reading for two seconds, or have failed by then."""
+    under_way = asyncio.Event()
+    reading = asyncio.create_task(read_while(people, seconds, under_way))
+    await asyncio.wait({reading, asyncio.create_task(under_way.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    return reading
 
 
 async def back_again(killed: int) -> int:
@@ -237,7 +251,7 @@ async def speaking_to(url: str) -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def journey(url: str, *, kill_gateway: bool = False) -> None:
+async def journey(url: str, *, kill_gateway: bool = False, read: float = 0) -> None:
     """The whole way; raises `Broken` at the first promise that is not kept."""
     async with speaking_to(url) as session:
         nobody, ann, bob = Person(session), Person(session, "ann"), Person(session, "bob")
@@ -251,9 +265,13 @@ async def journey(url: str, *, kill_gateway: bool = False) -> None:
         await send_nonsense(ann)
         await repeat(ann)
         await hurry(await Person(session, "eve").join())
+        if not (kill_gateway or read):
+            return
+        readers = [ann, bob, *[await Person(session, name).join() for name in ("dan", "fay")]]
         if kill_gateway:
-            readers = [await Person(session, name).join() for name in ("dan", "fay")]
-            await kill_a_gateway([ann, bob, *readers])
+            await kill_a_gateway(readers)
+        else:
+            await keep_reading(readers, read)
 
 
 def main() -> int:
@@ -264,12 +282,18 @@ def main() -> int:
     arguments.add_argument(
         "--url", default="http://127.0.0.1:8080", help="where the stack is (default: %(default)s)"
     )
-    arguments.add_argument(
-        "--kill-gateway", action="store_true", help="kill gateway-1 of the local stack meanwhile"
+    at_the_end = arguments.add_mutually_exclusive_group()
+    at_the_end.add_argument(
+        "--kill-gateway",
+        action="store_true",
+        help="kill gateway-1 of the local stack while eight clients read",
+    )
+    at_the_end.add_argument(
+        "--read", metavar="SECONDS", type=float, default=0, help="have eight clients read for so long"
     )
     given = arguments.parse_args()
     try:
-        asyncio.run(journey(given.url, kill_gateway=given.kill_gateway))
+        asyncio.run(journey(given.url, kill_gateway=given.kill_gateway, read=given.read))
     except (Broken, aiohttp.ClientError, TimeoutError) as error:
         print(f"  BROKEN  {error or type(error).__name__}", file=sys.stderr)
         return 1
