@@ -12,7 +12,7 @@ from redis import asyncio as aioredis
 from focushub_core.ratelimit import Charge, Leases, Limiter, LocalStore, Policy, RedisStore
 from focushub_core.testing.servers import valkey
 
-POLICY = Policy("bench", 2_000_000, 60)
+POLICY = Policy("bench", 50_000_000, 60)
 CHARGES = [Charge(POLICY, "ann")]
 
 
