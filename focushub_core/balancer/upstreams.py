@@ -72,8 +72,9 @@ class Pool:
 
     def choose(self, now: float, tried: Sequence[Upstream] = ()) -> Upstream | None:
         """The next upstream that has not been ``tried``; None when all have been."""
-        if not tried:
-            return self._policy.choose(self.candidates(now))
+        if not tried:  # the common case
+            usable = [upstream for upstream in self.upstreams if upstream.health.usable(now)]
+            return self._policy.choose(usable if len(usable) == len(self.upstreams) else self.candidates(now))
         left = [upstream for upstream in self.candidates(now) if upstream not in tried]
         left = left or [upstream for upstream in self.upstreams if upstream not in tried]
         return self._policy.choose(left) if left else None

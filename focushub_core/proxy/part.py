@@ -53,7 +53,7 @@ class ProxyPart:
         self.checks: list[Check] = []
         self.pools: list[Pool] = []
         self.share_port = False
-        self.draining = False
+        self._draining = False
         self._engine: Engine | None = None
         self._resources = AsyncExitStack()
         self._own = {
@@ -97,6 +97,17 @@ class ProxyPart:
         return (self.port_in(self.stack) if self.stack else None) or self.default_port
 
     @property
+    def draining(self) -> bool:
+        """Whether it asks for no more work."""
+        return self._draining
+
+    @draining.setter
+    def draining(self, value: bool) -> None:
+        self._draining = value
+        if self._engine is not None:
+            self._engine.draining = value
+
+    @property
     def engine(self) -> Engine:
         """The engine, once it listens."""
         assert self._engine is not None, "listen() comes first"
@@ -108,7 +119,6 @@ class ProxyPart:
         self._engine = Engine(
             self.settings.instance or self.name,
             self._route,
-            draining=lambda: self.draining,
             timeouts=self.timeouts(),
             trusts=self.trusts,
         )

@@ -12,7 +12,7 @@ Rules that hold here, beside those:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from focushub_core.proxy.headers import FORGEABLE, HOP_BY_HOP
@@ -57,11 +57,13 @@ def request_block(head: RequestHead, side: Side, request_id: bytes) -> bytes:
     return b"%b%b%b" % (written[1], request_id, written[2])
 
 
-def response_block(head: ResponseHead, name: bytes, request_id: bytes, now: bytes) -> bytes:
-    """The field lines that go to the client, without framing. ``name`` is ours; ``now`` a ``Date``."""
+def response_block(head: ResponseHead, name: bytes, request_id: bytes, now: Callable[[], bytes]) -> bytes:
+    """The field lines that go to the client, without framing. ``name`` is ours; ``now`` says a ``Date``."""
     written = head.fields.written
-    if written is None or written[0] is not now:
-        written = head.fields.written = (now, *_around_id_of_answer(head, name, now))
+    if written is None or written[0] is not name:
+        written = _around_id_of_answer(head, name, now())
+        if b"date" in head.fields.meant:
+            head.fields.written = (name, *written[1:])
     return b"%b%b%b" % (written[1], request_id, written[2])
 
 
@@ -81,10 +83,11 @@ def _around_id(head: RequestHead, side: Side) -> tuple[bytes, bytes]:
     )
 
 
-def _around_id_of_answer(head: ResponseHead, name: bytes, now: bytes) -> tuple[bytes, bytes]:
+def _around_id_of_answer(head: ResponseHead, name: bytes, now: bytes) -> tuple[object, bytes, bytes]:
     plain, known = _kept(head.fields, head.options)
     date = _first(known, b"date", now)
     return (
+        None,
         b"%bDate: %b\r\nX-Request-Id: " % (lines(plain), date),
         b"\r\nVia: %b\r\n" % _via(known, head.minor, name),
     )

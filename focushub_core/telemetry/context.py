@@ -25,4 +25,9 @@ def take_up(value: str | None) -> str:
     """
     if value is not None and _ACCEPTABLE.fullmatch(value):
         return value
+    return new_id()
+
+
+def new_id() -> str:
+    """A request's id, where none came with it."""
     return uuid7().hex

@@ -17,7 +17,7 @@ from .raw import Client, answering, each
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-LARGE = 200_000
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(b"ok") + last_chunk()
 
 
 async def connect(bench: Bench, *upstreams: str) -> Client:
@@ -257,6 +257,24 @@ async def test_a_kept_connection_that_was_closed_costs_a_get_nothing(bench: Benc
     assert [(await client.ask(GET)).status for _ in range(6)] == [200] * 6
     assert connections == 6
     assert front.pool.upstreams[0].health.state(0.0) is State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "answer", [OK, b"HTTP/1.1 204 No Content\r\n\r\n", CHUNKS], ids=["length", "none", "chunks"]
+)
+async def test_connections_are_kept_on_both_sides(bench: Bench, answer: bytes) -> None:
+    connections = 0
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await answering(answer)(reader, writer)
+
+    front, _ = await bench.engine(await bench.script(count))
+    client = await bench.connect(front)
+    for _ in range(30):
+        assert (await client.ask(GET)).whole
+    assert connections == 1
 
 
 async def test_no_answer_reaches_another_client(bench: Bench) -> None:

@@ -73,7 +73,7 @@ def test_an_answers_fields_become_what_the_rules_in_text_say(fields: list[tuple[
     ]
     expected += [("Date", "now"), ("X-Request-Id", "id-1234567")]
     for _ in range(2):
-        block = response_block(head, b"lb", b"id-1234567", b"now")
+        block = response_block(head, b"lb", b"id-1234567", lambda: b"now")
         assert sorted_by_name(lines_of(block)) == sorted_by_name(expected)
 
 
@@ -89,7 +89,7 @@ def test_what_was_remembered_of_fields_is_not_taken_for_another_side_or_another_
     answer = answers.next()
     assert isinstance(answer, ResponseHead)
     for now in (b"one", b"two"):
-        assert b"Date: " + now in response_block(answer, b"lb", b"id", now)
+        assert b"Date: " + now in response_block(answer, b"lb", b"id", lambda now=now: now)  # type: ignore[misc]
 
 
 def test_the_same_fields_with_one_byte_changed_are_read_anew() -> None:

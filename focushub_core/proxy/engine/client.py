@@ -28,7 +28,7 @@ from focushub_core.proxy.engine.wheel import ROUND
 from focushub_core.proxy.http1 import End, ProtocolError, RequestHead, RequestReader
 from focushub_core.proxy.rewrite import Side
 from focushub_core.telemetry.access import CLIENT_GONE
-from focushub_core.telemetry.context import take_up
+from focushub_core.telemetry.context import new_id, take_up
 
 if TYPE_CHECKING:
     from focushub_core.proxy.engine.engine import Engine
@@ -131,7 +131,7 @@ class ClientConnection(asyncio.Protocol):
             try:
                 if (head := self._reader.start(data)) is not None:
                     self._begin(head)
-                    if head.framing or self._reader.buffered:
+                    if head.framing or self._reader.rest:
                         self.go_on()
                     return
             except ProtocolError as error:
@@ -208,8 +208,13 @@ class ClientConnection(asyncio.Protocol):
     def _begin(self, head: RequestHead) -> None:
         engine = self._engine
         now = engine.clock()
-        given = _given_id(head) if b"x-request-id" in head.fields.meant else None
-        self._open(head, now, take_up(given))
+        engine.counters.in_flight += 1
+        self._head = head
+        self._started = now
+        self._route = "unmatched"
+        self._body_over = True
+        self.last = False
+        self._request_id = take_up(_given_id(head)) if b"x-request-id" in head.fields.meant else new_id()
         if head.framing:
             self._body_over = False
             self._looked, self._received, self._credit = now, 0, engine.timeouts.body_grace_s
@@ -225,15 +230,6 @@ class ClientConnection(asyncio.Protocol):
         elif route.handler is not None:
             self.serving = Own(engine.spawn(self._answer(route.handler(head))))
 
-    def _open(self, head: RequestHead | None, now: float, request_id: str) -> None:
-        self._engine.counters.in_flight += 1
-        self._head = head
-        self._started = now
-        self._request_id = request_id
-        self._route = "unmatched"
-        self._body_over = True
-        self.last = False
-
     def _end(self) -> None:
         """The client has closed its side, and all that it sent has been read."""
         if self.serving is None or self.serving.wants_body:
@@ -247,7 +243,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _throttle(self) -> None:
         """Stop the socket while more has come than anybody takes."""
-        waits = self._reader.buffered > KEPT
+        waits = len(self._reader.rest) > KEPT
         if waits is not self._waiting:
             self._waiting = waits
             if waits:
@@ -277,7 +273,7 @@ class ClientConnection(asyncio.Protocol):
             self._linger()
         elif self._body_over:
             self._since = now
-            if self._ended or self._reader.buffered:
+            if self._ended or self._reader.rest:
                 self.go_on()
         else:
             self.serving = Skipping(self)
@@ -287,7 +283,7 @@ class ClientConnection(asyncio.Protocol):
         """Request and answer are over."""
         self.serving = None
         self._since = self._engine.clock()
-        if self._ended or self._reader.buffered:
+        if self._ended or self._reader.rest:
             self.go_on()
 
     def break_off(self, status: int) -> None:
@@ -340,7 +336,8 @@ class ClientConnection(asyncio.Protocol):
                 self.break_off(error.status)
                 return
         else:
-            self._open(None, self._since, take_up(None))
+            self._engine.counters.in_flight += 1
+            self._started, self._request_id, self._route = self._since, new_id(), "unmatched"
         self._head = None if serving is None else self._head
         self._body_over = False
         self._send_last(error)

@@ -46,7 +46,7 @@ class Engine:
     """Serves clients from upstreams. `start` it in a running loop, then `listen`; `stop` it there.
 
     ``name`` is ours in ``Via`` and in log lines; a peer whose address it ``trusts`` is believed about who sent a
-    request. ``route`` may raise `FocusHubError`. While ``draining`` says so, connections close after their answer.
+    request. ``route`` may raise `FocusHubError`.
     """
 
     links: Links
@@ -58,7 +58,6 @@ class Engine:
         name: str,
         route: Callable[[RequestHead], Route],
         *,
-        draining: Callable[[], bool] = lambda: False,
         timeouts: Timeouts | None = None,
         trusts: Callable[[str], bool] = lambda _: False,
         counters: RequestCounters | None = None,
@@ -74,8 +73,8 @@ class Engine:
         self.budget = RetryBudget()
         self.request_names = request_names()
         self.response_names = response_names()
-        self._draining = draining
-        self.stopping = False
+        self.draining = False
+        """Whether answers ask clients to go elsewhere: connections close after them."""
         self._trusts = trusts
         self._clients: set[ClientConnection] = set()
         self._empty = asyncio.Event()
@@ -105,7 +104,7 @@ class Engine:
 
     async def stop(self, finish_s: float) -> None:
         """Take no more, let what runs finish for ``finish_s`` seconds, and close everything."""
-        self.stopping = True
+        self.draining = True
         for server in self._servers:
             server.close()
         for client in list(self._clients):
@@ -127,11 +126,6 @@ class Engine:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0)  # transports that were aborted close in the next turn of the loop
         self.access.flush()
-
-    @property
-    def draining(self) -> bool:
-        """Whether answers should ask clients to go elsewhere."""
-        return self.stopping or self._draining()
 
     # What connections ask for -------------------------------------------------------------------------------
 

@@ -327,12 +327,12 @@ class Exchange:
         if head.status == 101 or self._interim > INTERIM:  # nobody asked for another protocol
             self.on_nonsense(ProtocolError("an interim answer that nobody asked for"))
         elif self._head.minor:
-            block = response_block(head, self._engine.name, self._id, date())
+            block = response_block(head, self._engine.name, self._id, date)
             self._client.write(response_head(head.status, head.reason, block, None))
 
     def _head_of(self, answer: ResponseHead, framing: int | None) -> bytes:
-        block = response_block(answer, self._engine.name, self._id, date())
-        if not self.body_over or not self._client.keeps(self._head):
+        block = response_block(answer, self._engine.name, self._id, date)
+        if not self.body_over or not self._head.keeps or self._engine.draining:
             self._client.last = True
             block += b"Connection: close\r\n"
         return response_head(answer.status, answer.reason, block, framing)

@@ -73,14 +73,11 @@ class RequestHead:
     expects: bool = False
     upgrade: bytes | None = None
     options: frozenset[bytes] = _NONE
+    keeps: bool = False
+    """Whether the client may send another request on its connection (RFC 9112 section 9.3).
 
-    @property
-    def keeps(self) -> bool:
-        """Whether the client may send another request on its connection (RFC 9112 section 9.3).
-
-        "A proxy server MUST NOT maintain a persistent connection with an HTTP/1.0 client."
-        """
-        return self.minor == 1 and b"close" not in self.options
+    "A proxy server MUST NOT maintain a persistent connection with an HTTP/1.0 client."
+    """
 
 
 @dataclass(slots=True, eq=False)
@@ -98,11 +95,8 @@ class ResponseHead:
     length: int | None = None
     options: frozenset[bytes] = _NONE
     framing: int | None = None
-
-    @property
-    def keeps(self) -> bool:
-        """Whether the upstream's connection outlives this answer."""
-        return self.minor == 1 and b"close" not in self.options and self.framing != UNTIL_CLOSE
+    keeps: bool = False
+    """Whether the upstream's connection outlives this answer."""
 
 
 H = TypeVar("H", RequestHead, ResponseHead)
@@ -160,22 +154,15 @@ def read_request(
     known = memory.head
     if known is not None and version == b"1.1" and data[start:end] == memory.block:
         head = RequestHead(
-            method,
-            target,
-            1,
-            known.fields,
-            known.host,
-            known.framing,
-            known.expects,
-            known.upgrade,
-            known.options,
-        )
+            method, target, 1, known.fields, known.host, known.framing, known.expects, known.upgrade, known.options,
+            known.keeps,
+        )  # fmt: skip
     else:
-        head = RequestHead(
-            method, target, 1 if version == b"1.1" else 0, read_fields(data, start, end - 2, names, limits)
-        )
+        fields = read_fields(data, start, end - 2, names, limits)
+        head = RequestHead(method, target, 1 if version == b"1.1" else 0, fields)
         _look_into(head)
         if head.minor:
+            head.keeps = b"close" not in head.options
             memory.head, memory.block = head, data[start:end]
     if target[0] != 47:  # not "/"
         head.target = _origin_form(target, head.host)
@@ -221,18 +208,22 @@ def read_response(  # noqa: PLR0917
         head = ResponseHead(
             int(status), reason or b"", 1, known.fields, known.said, known.length, known.options
         )
+        head.keeps = b"close" not in known.options
     else:
         fields = read_fields(data, start, end - 2, names, limits)
         head = ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0, fields)
         _look_into_answer(head)
         if head.minor:
+            head.keeps = b"close" not in head.options
             memory.head, memory.block = head, data[start:end]
     # RFC 9112 section 6.3: "Any response to a HEAD request and any response with a 1xx (Informational), 204 (No
     # Content), or 304 (Not Modified) status code is always terminated by the first empty line after the
     # header fields"; else, with neither field, "the message body length is determined by the number of octets
     # received prior to the server closing the connection".
     if not (bodiless or head.status < 200 or head.status in (204, 304)):
-        head.framing = UNTIL_CLOSE if head.said is None else head.said
+        head.framing = head.said
+        if head.said is None:
+            head.framing, head.keeps = UNTIL_CLOSE, False
     return head
 
 

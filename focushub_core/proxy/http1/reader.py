@@ -61,12 +61,13 @@ _ANY = Names()
 class _Reader:
     """What both readers do: find heads, and read bodies."""
 
-    __slots__ = ("_buffer", "_gap", "_left", "_limits", "_names", "_searched", "_step")
+    __slots__ = ("_gap", "_left", "_limits", "_names", "_searched", "_step", "rest")
 
     def __init__(self, names: Names = _ANY, limits: Limits = Limits()) -> None:  # noqa: B008 (frozen)
         self._names = names
         self._limits = limits
-        self._buffer = b""
+        self.rest = b""
+        """What was received and not yet given out."""
         self._searched = 0  # bytes of the buffer known not to hold the end of the head
         self._left = 0  # of the body, or of the chunk
         self._gap = False  # the CRLF behind a chunk's data is due
@@ -74,37 +75,32 @@ class _Reader:
 
     def receive(self, data: bytes) -> None:
         """Take bytes as they came."""
-        self._buffer = self._buffer + data if self._buffer else data
+        self.rest = self.rest + data if self.rest else data
 
     def next(self) -> Event | None:
         """The next event; None when bytes are missing for it. Raises `ProtocolError`."""
         return self._step(self)
 
     @property
-    def buffered(self) -> int:
-        """Bytes that were received and not yet given out."""
-        return len(self._buffer)
-
-    @property
     def between(self) -> bool:
         """Whether the last message is over and nothing of another is there."""
-        return not self._buffer and self._step is type(self)._head
+        return not self.rest and self._step is type(self)._head
 
     def _head(self) -> Event | None:
         raise NotImplementedError
 
     def _end_of_head(self) -> int:
         """Where the head ends, or 0; refuses one that is already too large or not well-formed."""
-        at = self._buffer.find(b"\r\n\r\n", self._searched)
+        at = self.rest.find(b"\r\n\r\n", self._searched)
         if 0 <= at <= self._limits.head - 4:
             self._searched = 0
             return at + 4
-        if self._buffer and (at >= 0 or len(self._buffer) > self._limits.head):
+        if self.rest and (at >= 0 or len(self.rest) > self._limits.head):
             raise self._too_large()
-        if self._buffer:
-            _refuse_bare(self._buffer)
+        if self.rest:
+            _refuse_bare(self.rest)
             self._look_at_start()
-        self._searched = max(0, len(self._buffer) - 3)
+        self._searched = max(0, len(self.rest) - 3)
         return 0
 
     def _too_large(self) -> ProtocolError:
@@ -131,25 +127,25 @@ class _Reader:
         return END
 
     def _counted(self) -> Event | None:
-        data = self._buffer
+        data = self.rest
         if not data:
             return None
         if len(data) > self._left:
-            data, self._buffer = data[: self._left], data[self._left :]
+            data, self.rest = data[: self._left], data[self._left :]
         else:
-            self._buffer = b""
+            self.rest = b""
         self._left -= len(data)
         if not self._left:
             self._step = _Reader._over
         return data
 
     def _rest(self) -> Event | None:
-        data, self._buffer = self._buffer, b""
+        data, self.rest = self.rest, b""
         return data or None
 
     def _chunks(self) -> Event | None:
         """The data of all chunks that are there, as one piece."""
-        data, at, pieces = self._buffer, 0, []
+        data, at, pieces = self.rest, 0, []
         while self._step is _Reader._chunks:
             if self._left:
                 piece = data[at : at + self._left]
@@ -177,7 +173,7 @@ class _Reader:
             else:
                 self._refuse_chunk_line(data[at : at + self._limits.chunk_line])
                 break
-        self._buffer = data[at:]
+        self.rest = data[at:]
         return (
             b"".join(pieces) if pieces else (self._step(self) if self._step is not _Reader._chunks else None)
         )
@@ -188,9 +184,9 @@ class _Reader:
             raise ProtocolError("the line of a chunk is not well-formed")
 
     def _trailers(self) -> Event | None:
-        data = self._buffer
+        data = self.rest
         if data.startswith(b"\r\n"):
-            self._buffer = data[2:]
+            self.rest = data[2:]
             self._step = type(self)._head
             return END
         at = data.find(b"\r\n\r\n")
@@ -203,7 +199,7 @@ class _Reader:
         if fields.known:
             # RFC 9110 section 6.5.1: not to be sent as trailers are those "necessary for message framing" and routing
             raise ProtocolError("a trailer is about the message's framing")
-        self._buffer = data[at + 4 :]
+        self.rest = data[at + 4 :]
         self._step = type(self)._head
         return End(tuple(fields.all))
 
@@ -222,14 +218,14 @@ class RequestReader(_Reader):
 
         The `End` of a request without a body is not given any more. None: nothing was done.
         """
-        if self._buffer or self._step is not RequestReader._head:
+        if self.rest or self._step is not RequestReader._head:
             return None
         end = data.find(b"\r\n\r\n") + 4
         if end == 3 or end > self._limits.head:
             return None
         head = read_request(data, end, self._names, self._limits, self._memory)
         if end != len(data):
-            self._buffer = data[end:]
+            self.rest = data[end:]
         if head.framing:
             self._body(head.framing)
         return head
@@ -240,26 +236,26 @@ class RequestReader(_Reader):
 
     def eof(self) -> None:
         """The client sends no more; `Truncated` if that was in the middle of a request."""
-        if self._buffer or self._step is not RequestReader._head:
+        if self.rest or self._step is not RequestReader._head:
             raise Truncated("the connection ended in the middle of a request")
 
     def _head(self) -> Event | None:
         end = self._end_of_head()
         if not end:
             return None
-        head = read_request(self._buffer, end, self._names, self._limits, self._memory)
-        self._buffer = self._buffer[end:]
+        head = read_request(self.rest, end, self._names, self._limits, self._memory)
+        self.rest = self.rest[end:]
         self._body(head.framing)
         return head
 
     def _look_at_start(self) -> None:
-        if grammar.FIRST.match(self._buffer) is None:
+        if grammar.FIRST.match(self.rest) is None:
             raise ProtocolError("this is not a request")
-        if b"\n" in self._buffer:
-            request_line(self._buffer, self._limits)
+        if b"\n" in self.rest:
+            request_line(self.rest, self._limits)
 
     def _too_large(self) -> ProtocolError:
-        if self._buffer.find(b"\r\n", 0, self._limits.target) < 0:
+        if self.rest.find(b"\r\n", 0, self._limits.target) < 0:
             return TargetTooLong(f"the target is longer than {self._limits.target} bytes")
         return super()._too_large()
 
@@ -279,7 +275,7 @@ class ResponseReader(_Reader):
 
         None: nothing was done.
         """
-        if self._buffer or self._step is not ResponseReader._head:
+        if self.rest or self._step is not ResponseReader._head:
             return None
         end = data.find(b"\r\n\r\n") + 4
         if end == 3 or end > self._limits.head:
@@ -295,7 +291,7 @@ class ResponseReader(_Reader):
 
     def eof(self) -> End:
         """The upstream sends no more: the end of an answer that lasts until then; else `Truncated`."""
-        if self._step is not _Reader._rest or self._buffer:
+        if self._step is not _Reader._rest or self.rest:
             raise Truncated("the connection ended in the middle of an answer")
         self._step = ResponseReader._head
         return END
@@ -304,14 +300,14 @@ class ResponseReader(_Reader):
         end = self._end_of_head()
         if not end:
             return None
-        head = read_response(self._buffer, end, self._names, self._limits, self._memory, self._bodiless)
-        self._buffer = self._buffer[end:]
+        head = read_response(self.rest, end, self._names, self._limits, self._memory, self._bodiless)
+        self.rest = self.rest[end:]
         if head.status >= 200:  # else interim: the real one follows (RFC 9110 section 15.2)
             self._body(head.framing)
         return head
 
     def _look_at_start(self) -> None:
-        start = self._buffer[:7]
+        start = self.rest[:7]
         if not b"HTTP/1.".startswith(start):
             raise ProtocolError("this is not an answer")
 

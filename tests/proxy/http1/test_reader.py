@@ -206,4 +206,4 @@ def test_between_messages_a_reader_says_so() -> None:
     assert not reader.between
     assert reader.next() == END
     assert not reader.between
-    assert reader.buffered == 1
+    assert reader.rest == b"G"
