@@ -127,7 +127,7 @@ def _days(
     for day in _each(first, last):
         if isinstance(rule, Daily) or day.isoweekday() in rule.days:
             mark = marks.get(day)
-            required = int(_eligible(day, mark, today))
+            required = int(_eligible(day, marks.get(day), today))
             yield Period(day, day, required, int(mark == "done"), failed=mark == "fail")
 
 
