@@ -127,7 +127,7 @@ def _days(
     for day in _each(first, last):
         if isinstance(rule, Daily) or day.isoweekday() in rule.days:
             mark = marks.get(day)
-            required = int(_eligible(day, marks.get(day), today))
+            required = int(_eligible(day, mark, today))
             yield Period(day, day, required, int(mark == "done"), failed=mark == "fail")
 
 
@@ -137,7 +137,7 @@ def _weeks(
     """A period for each week, the first and the last being as long as the version holds in them."""
     while first <= min(end, today.date):
         last = min(end, today.week_of(first)[1])
-        days = [(day, marks.get(day)) for day in _each(first, last)]
+        days: list[tuple[Date, Mark | None]] = [(day, marks.get(day)) for day in _each(first, last)]
         eligible = sum(_eligible(day, mark, today) for day, mark in days)
         required = -(-rule.times * eligible // 7)
         yield Period(first, last, required, sum(mark == "done" for _, mark in days))
