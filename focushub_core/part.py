@@ -109,7 +109,8 @@ class Part:
             ],
             client_max_size=MAX_BODY,
         )
-        app.on_response_prepare.append(edge.prepare(lambda: self.draining))
+        if self.observed:
+            app.on_response_prepare.append(edge.prepare(lambda: self.draining))
         app.cleanup_ctx.append(self._lifespan)
         Probes(self.report, self.version, self.shown).add_to(app)
         app.router.add_get("/metrics", self._metrics)
@@ -204,7 +205,7 @@ class Part:
     def _edge(self) -> Any:
         show_internals, seconds = not self.settings.production, self.settings.request_seconds
         if not self.observed:
-            return edge.unobserved(show_internals=show_internals, seconds=seconds)
+            return edge.unobserved(lambda: self.draining, show_internals=show_internals, seconds=seconds)
         return edge.observed(
             self.metrics.requests,
             self.access,

@@ -66,16 +66,19 @@ def observed(
     return serve
 
 
-def unobserved(*, show_internals: bool, seconds: float) -> Any:
+def unobserved(draining: Callable[[], bool], *, show_internals: bool, seconds: float) -> Any:
     """The same without ids, lines and numbers."""
 
     @web.middleware
     async def serve(request: web.Request, handler: Handler) -> web.StreamResponse:
         deadline.start(deadline.take_up(request.headers.get(deadline.HEADER), seconds))
         try:
-            return await handler(request)
+            response = await handler(request)
         except Exception as error:  # noqa: BLE001 - the edge of the process
-            return problems.answer(error, show_internals=show_internals)
+            response = problems.answer(error, show_internals=show_internals)
+        if draining():
+            response.force_close()
+        return response
 
     return serve
 

@@ -118,14 +118,7 @@ def operation_of(route: Route, providers: Mapping[type, Provider]) -> Operation:
 def build(route: Route, providers: Mapping[type, Provider]) -> Handler:
     """The aiohttp handler of ``route``."""
     operation = operation_of(route, providers)
-    call = _call(operation)
-    for habit in reversed(operation.habits):
-        call = habit.wrap(call, operation)
-    status = route.status
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return respond(await call(request), status)
-
+    handle = _with_habits(operation) if operation.habits else _call(operation, _finishing(route.status))
     # what decorators left on the function, such as its limits, is found on its handler
     return functools.update_wrapper(handle, route.function, assigned=())
 
@@ -237,8 +230,27 @@ def where(route: Route) -> str:
 # Serving ----------------------------------------------------------------------------------------------------
 
 
-def _call(operation: Operation) -> Call:
-    """Reads and checks what the request says, and calls the function."""
+def _with_habits(operation: Operation) -> Handler:
+    call, status = _call(operation, _as_it_is), operation.route.status
+    for habit in reversed(operation.habits):
+        call = habit.wrap(call, operation)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return respond(await call(request), status)
+
+    return handle
+
+
+def _finishing(status: int) -> Callable[[Any], web.StreamResponse]:
+    return lambda result: respond(result, status)
+
+
+def _as_it_is(result: Any) -> Any:
+    return result
+
+
+def _call(operation: Operation, finish: Callable[[Any], Any]) -> Call:
+    """Reads and checks what the request says, calls the function, and finishes what it returns."""
     function, signature = operation.route.function, operation.signature
     provided = tuple((name, provider) for name, _, provider in signature.provided)
     parameters, default_body = signature.parameters, signature.default_body
@@ -269,7 +281,7 @@ def _call(operation: Operation) -> Call:
             arguments["body"] = await _read_body(reader, request, wrong)
         if wrong:
             raise invalid(wrong)
-        return await function(**arguments)
+        return finish(await function(**arguments))
 
     return call
 

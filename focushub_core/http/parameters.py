@@ -44,13 +44,18 @@ class Parameter(msgspec.Struct, frozen=True):
 
     def read(self, request: web.Request, wrong: list[FieldError]) -> Any:
         """The parameter's value; what is wrong with it goes to ``wrong``."""
-        text = request.match_info[self.key] if self.source == "path" else self._text(request, wrong)
+        if self.source == "path":
+            text: str | list[str] | None = request.match_info[self.key]
+        else:
+            text = self._text(request, wrong)
         if text is None or text == []:
             if self.default is MISSING:
                 wrong.append(FieldError(self.key, "missing", f"The {self.source} parameter is required."))
             return self.default
-        if _unprintable(text):
-            wrong.append(FieldError(self.key, "nul_character", "Text must not contain NUL, and must be UTF-8."))
+        if not (type(text) is str and text.isascii() and "\0" not in text) and _unprintable(text):
+            wrong.append(
+                FieldError(self.key, "nul_character", "Text must not contain NUL, and must be UTF-8.")
+            )
             return None
         try:
             value = msgspec.convert(text, self.wanted, strict=self.strict)
