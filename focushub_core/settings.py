@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
-from dotenv import dotenv_values
 
 from focushub_core.errors import ConfigurationError, FieldError
 from focushub_core.stack import find_root
@@ -89,6 +88,8 @@ S = TypeVar("S", bound=Settings)
 
 def read_layers(root: Path | None, environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """All settings by name, the stronger layer winning; ``root`` is the stack's folder."""
+    from dotenv import dotenv_values  # who is given settings reads no file
+
     values: dict[str, str] = {}
     for layer in LAYERS if root else ():
         found = dotenv_values(root / layer, interpolate=False)  # type: ignore[operator]
