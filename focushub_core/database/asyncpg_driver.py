@@ -18,7 +18,14 @@ from focushub_core.errors import FocusHubError, Internal
 _STATEMENTS = (
     500  # kept prepared per session; closing one is the only thing that asyncpg does without a deadline
 )
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError, ValueError)
+_FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    asyncio.TimeoutError,
+    ValueError,
+)
 
 
 async def connect(url: str, *, timeout: float, name: str) -> AsyncpgConnection:
@@ -121,6 +128,8 @@ class AsyncpgConnection:
         if isinstance(error, asyncio.TimeoutError):
             self._broken_off = True
             return errors.timed_out()
+        if isinstance(error, asyncpg.InternalClientError):
+            self._raw.terminate()  # a server that was killed while it spoke: the session is out of step
         if self._raw.is_closed() or isinstance(error, OSError):
             return errors.unavailable()
         if isinstance(error, asyncpg.InvalidCachedStatementError):
