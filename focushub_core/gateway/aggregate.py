@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from focushub_core.deadline import start
 from focushub_core.errors import FocusHubError, GatewayTimeout, Unauthorized, Unavailable
 
 SECTION_DEADLINE = 0.8
@@ -86,9 +87,10 @@ async def gather(sections: Sequence[Section], fetch: Fetch, *, deadline: float =
     return Aggregate({section.name: outcome for section, outcome in zip(sections, outcomes, strict=True)})
 
 
-async def _ask(section: Section, fetch: Fetch, deadline: float) -> Outcome:
+async def _ask(section: Section, fetch: Fetch, seconds: float) -> Outcome:
     try:
-        async with asyncio.timeout(deadline):
+        async with asyncio.timeout(seconds):
+            start(seconds)  # the section's own: each is asked in a task of its own
             reply = await fetch(section)
     except (TimeoutError, GatewayTimeout):
         return Outcome(code="upstream_timeout")

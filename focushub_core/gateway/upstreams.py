@@ -6,11 +6,13 @@ import time
 
 import aiohttp
 
+from focushub_core import deadline
 from focushub_core.balancer import Outcome, Pool, Upstream
 from focushub_core.errors import BadGateway, FocusHubError, GatewayTimeout, Unavailable
 from focushub_core.gateway.aggregate import Reply
 from focushub_core.telemetry.context import HEADER, request_id
 
+TIMEOUT_S = 5.0
 LARGEST = 1024 * 1024
 """Bytes of an answer."""
 
@@ -25,7 +27,7 @@ class UpstreamClient:
         """Open the client."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15),
-            timeout=aiohttp.ClientTimeout(total=5.0, sock_connect=1.0),
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S, sock_connect=1.0),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -36,7 +38,7 @@ class UpstreamClient:
 
     async def get(self, pool: Pool, path: str, fields: dict[str, str]) -> Reply:
         """The answer of one of ``pool`` to GET ``path``; raises the last upstream's problem if none answers."""
-        sent = {**fields, HEADER: request_id.get() or ""}
+        sent = {**fields, HEADER: request_id.get() or "", **deadline.field(TIMEOUT_S)}
         tried: list[Upstream] = []
         problem: FocusHubError = Unavailable(
             "nobody who serves this can be reached", code="upstream_unreachable"

@@ -25,6 +25,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from focushub_core import deadline
 from focushub_core.balancer import Outcome, Pool, RetryBudget, Stage, Upstream, may_resend
 from focushub_core.balancer.retry import IDEMPOTENT
 from focushub_core.errors import BadGateway, BadRequest, FocusHubError, GatewayTimeout, Unavailable
@@ -114,11 +115,13 @@ class Forwarder:
         """
         body = await self._body(request)
         fields = [*request_fields(request.headers.items(), hop), *body.fields(), *add]
+        # The upstream ends at it. Whoever waits here does not: a client in a hurry is no upstream's failure.
+        fields = deadline.renewed(fields, self._timeouts.answer_s)
         if replayable is None:
             replayable = request.method in IDEMPOTENT
         self._budget.request(self._clock())
-        deadline = self._clock() + self._timeouts.answer_s
-        return await self._attempts(pool, Exchange(request, body, fields, hop.name, replayable, deadline))
+        due = self._clock() + self._timeouts.answer_s
+        return await self._attempts(pool, Exchange(request, body, fields, hop.name, replayable, due))
 
     async def _body(self, request: web.Request) -> Body:
         try:
