@@ -290,7 +290,7 @@ class Database(Queries):
             await self._look_at_schema(connection, timeout)
         except FocusHubError as error:
             if self._reachable:
-                _log.warning("the database cannot be used: %s", error.__cause__ or error)
+                _log.warning("the database cannot be used: %s", str(error.__cause__ or "") or error)
             self._reachable = False
             raise
         if not self._reachable:

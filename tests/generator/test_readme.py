@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from focushub_core.database import database
 from focushub_core.stack import load
 from focushub_generator import render
 from focushub_generator.local.start import OTHER_DATA
@@ -141,4 +142,7 @@ def test_the_three_troubles_say_what_commands_say(text: str) -> None:
     ):
         assert said in troubles
         assert said in (sources / file).read_text()
+    for said in ("the database cannot be used: ", "the database can be used again"):
+        assert said in troubles
+        assert said in Path(database.__file__).read_text()
     assert "put the old .env back" in OTHER_DATA
