@@ -101,7 +101,9 @@ def test_its_compose_commands_name_parts_profiles_and_files_that_exist(made: Pat
     assert set(re.findall(r"docker compose --profile (\S+)", text)) == profiles
     for file in re.findall(r"docker compose -f (\S+)", text):
         assert (made / file).is_file()
-    named = re.findall(r"docker compose (?:start|exec|ps --all|ps|logs -f|logs --tail 20) ([a-z][a-z-]*)", text)
+    named = re.findall(
+        r"docker compose (?:start|exec|ps --all|ps|logs -f|logs --tail 20) ([a-z][a-z-]*)", text
+    )
     assert named
     assert set(named) <= set(services)
 
