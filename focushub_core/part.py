@@ -102,19 +102,17 @@ class Part:
     def application(self) -> web.Application:
         """The part as an aiohttp application; its resources open when the application starts."""
         self.access = AccessLog(self.settings.instance or self.name)
-        app = web.Application(
-            middlewares=[
-                self._edge(),
-                *self.middlewares(),
-            ],
-            client_max_size=MAX_BODY,
-        )
+        around, inner = self._edge(), list(self.middlewares())
+        middlewares = [web.middleware(around), *inner] if inner else []
+        app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
         if self.observed:
             app.on_response_prepare.append(edge.prepare(lambda: self.draining))
         app.cleanup_ctx.append(self._lifespan)
         Probes(self.report, self.version, self.shown).add_to(app)
         app.router.add_get("/metrics", self._metrics)
         self.add_routes(app)
+        if not inner:
+            edge.lay_around(app, around)
         return app
 
     def add_routes(self, app: web.Application) -> None:
@@ -202,7 +200,7 @@ class Part:
             await self.open(resources)
             yield
 
-    def _edge(self) -> Any:
+    def _edge(self) -> edge.Serve:
         show_internals, seconds = not self.settings.production, self.settings.request_seconds
         if not self.observed:
             return edge.unobserved(lambda: self.draining, show_internals=show_internals, seconds=seconds)

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import logging
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from io import BytesIO
@@ -22,6 +23,7 @@ from focushub_core import (
     FieldError,
     Header,
     Instant,
+    NotFound,
     Part,
     Settings,
     get,
@@ -33,6 +35,7 @@ from focushub_core.http.handlers import build
 from focushub_core.http.models import UNSET, Int32, Query, Unset, WallClock, encode
 from focushub_core.http.routing import Routes
 from focushub_core.rules import Rule, Wrong
+from focushub_core.telemetry import logs
 
 
 def why_no_zone(name: str) -> str | None:
@@ -548,3 +551,61 @@ async def test_a_body_that_may_be_left_out_is_still_read_behind_a_habit_that_rea
         client.post("/v1/tasks/x", **arguments) as response,
     ):
         assert response.status == status
+
+
+@pytest.mark.parametrize("with_middleware", [False, True])
+async def test_the_edge_is_the_same_with_and_without_other_middlewares(with_middleware):
+    """Without any it lies around the handlers: what no route matches is a problem, counted, and named, too."""
+
+    @web.middleware
+    async def nothing(request: web.Request, handler: Any) -> web.StreamResponse:
+        return await handler(request)
+
+    class Edged(Today):
+        def middlewares(self) -> list[Any]:
+            return [nothing] if with_middleware else []
+
+        def add_routes(self, app: web.Application) -> None:
+            super().add_routes(app)
+            app.router.add_get("/raw", self.raw)
+
+        async def raw(self, request: web.Request) -> web.StreamResponse:
+            raise NotFound(code="raw_problem")
+
+    async with TestClient(TestServer(Edged(Settings()).application())) as client:
+        for method, path, status, code in (
+            ("GET", "/nowhere", 404, "not_found"),
+            ("PUT", "/v1/tasks/1", 405, "method_not_allowed"),
+            ("POST", "/livez", 405, "method_not_allowed"),
+            ("GET", "/raw", 404, "raw_problem"),
+        ):
+            async with client.request(method, path, headers={"X-Request-Id": "given-0123"}) as response:
+                problem = await response.json()
+                assert (response.status, problem["code"]) == (status, code)
+                assert response.headers["X-Request-Id"] == problem["request_id"] == "given-0123"
+        async with client.put("/v1/tasks/1") as response:
+            assert response.headers["Allow"] == "GET,HEAD,POST"
+        async with client.get("/metrics") as response:
+            text = await response.text()
+    assert 'http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in text
+    assert 'http_requests_total{method="GET",route="/raw",status="404"} 1.0' in text
+
+
+async def test_access_lines_are_batched_and_all_written_when_the_part_stops(tmp_path):
+    log = tmp_path / "log"
+    root = logging.getLogger()
+    before = (list(root.handlers), root.level)
+    with log.open("w") as stream:
+        logs.configure("today", as_json=True, stream=stream)
+        try:
+            async with TestClient(TestServer(Today(Settings()).application())) as client:
+                for number in range(20):
+                    async with client.get(f"/v1/tasks/{number}"):
+                        pass
+        finally:
+            logging.captureWarnings(False)
+            root.handlers, root.level = before
+    lines = [msgspec.json.decode(line) for line in log.read_text().splitlines()]
+    lines = [line for line in lines if line["logger"] == "focushub.access"]
+    assert [line["message"] for line in lines] == [f"GET /v1/tasks/{number} 200" for number in range(20)]
+    assert all(line["route"] == "/v1/tasks/{task_id}" and line["request_id"] for line in lines)
