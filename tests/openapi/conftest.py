@@ -10,8 +10,6 @@ import pytest
 
 from focushub_core import Service
 
-pytest_plugins = ["focushub_core.testing"]
-
 OVERLAYS = Path(__file__).parents[2] / "templates" / "overlays"
 SERVICES = {
     "auth": ("auth_service.app", "AuthService"),
