@@ -6,18 +6,10 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
-from focushub_core.errors import BadRequest, RequestError
+from focushub_core.errors import BadRequest
 
 KEPT = 64 * 1024
 """Bytes of a body, of a request's or an answer's, that are read whole before anything is sent on."""
-
-
-class ClientTooSlow(RequestError):
-    """The request's body did not come in time (408)."""
-
-    status = 408
-    code = "request_timeout"
-    title = "Request Timeout"
 
 
 class Body:

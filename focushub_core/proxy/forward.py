@@ -28,8 +28,15 @@ from yarl import URL
 from focushub_core import deadline
 from focushub_core.balancer import Outcome, Pool, RetryBudget, Stage, Upstream, may_resend
 from focushub_core.balancer.retry import IDEMPOTENT
-from focushub_core.errors import BadGateway, BadRequest, FocusHubError, GatewayTimeout, Unavailable
-from focushub_core.proxy.bodies import KEPT, Body, ClientTooSlow
+from focushub_core.errors import (
+    BadGateway,
+    BadRequest,
+    FocusHubError,
+    GatewayTimeout,
+    RequestTimeout,
+    Unavailable,
+)
+from focushub_core.proxy.bodies import KEPT, Body
 from focushub_core.proxy.headers import Fields, Hop, request_fields, response_fields
 
 _log = logging.getLogger(__name__)
@@ -128,7 +135,7 @@ class Forwarder:
             async with asyncio.timeout(self._timeouts.body_s):
                 return await Body.of(request)
         except TimeoutError:
-            raise ClientTooSlow(f"the body did not come within {self._timeouts.body_s:g} s") from None
+            raise RequestTimeout(f"the body did not come within {self._timeouts.body_s:g} s") from None
 
     async def _attempts(self, pool: Pool, exchange: Exchange) -> web.StreamResponse:
         tried: list[Upstream] = []
