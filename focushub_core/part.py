@@ -91,7 +91,7 @@ class Part:
 
     def provide(self, kind: type[T], value: T) -> None:
         """Handlers with a parameter of type ``kind`` get ``value``; call it in ``__init__``."""
-        self.providers[kind] = lambda _: value
+        self.providers[kind] = handlers.Constant(value)
 
     def middlewares(self) -> Iterable[Any]:
         """aiohttp middlewares around the part's own routes, the outermost first."""
@@ -112,7 +112,7 @@ class Part:
         app.router.add_get("/metrics", self._metrics)
         self.add_routes(app)
         if not inner:
-            edge.lay_around(app, around)
+            edge.lay_around(app, around, named_by_template=self.route_of is template_of)
         return app
 
     def add_routes(self, app: web.Application) -> None:

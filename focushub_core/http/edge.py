@@ -31,7 +31,7 @@ from focushub_core.telemetry.observe import UNMATCHED
 UNMATCHED_PATH = UNMATCHED.replace("}", ":.*}")
 
 Serve = Callable[..., Awaitable[web.StreamResponse]]
-"""What is around a handler: ``(request, handler)``, as aiohttp's middlewares are."""
+"""What is around a handler: ``(request, handler)``, as aiohttp's middlewares are, and ``route`` where it is known."""
 Prepare = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 
 
@@ -45,7 +45,7 @@ def observed(
 ) -> Serve:
     """Serves a request for ``seconds`` at most, and says of it what there is to say."""
 
-    async def serve(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def serve(request: web.Request, handler: Handler, route: str | None = None) -> web.StreamResponse:
         # Neither is reset at the end: the answer's head is written after this returns, and the next request on the
         # connection sets its own.
         headers = request.headers
@@ -65,7 +65,8 @@ def observed(
         finally:
             took = perf_counter() - started
             requests.in_flight -= 1
-            route = route_of(request)
+            if route is None:
+                route = route_of(request)
             requests.answered(request.method, route, status, took)
             if status >= 500 or route not in QUIET:
                 access.write(request.method, request.rel_url.raw_path, route, status, took, ident)
@@ -77,7 +78,7 @@ def observed(
 def unobserved(draining: Callable[[], bool], *, show_internals: bool, seconds: float) -> Serve:
     """The same without ids, lines and numbers."""
 
-    async def serve(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def serve(request: web.Request, handler: Handler, route: str | None = None) -> web.StreamResponse:
         deadline.start(deadline.take_up(request.headers.get(deadline.HEADER), seconds))
         try:
             response = await handler(request)
@@ -90,11 +91,13 @@ def unobserved(draining: Callable[[], bool], *, show_internals: bool, seconds: f
     return serve
 
 
-def lay_around(app: web.Application, serve: Serve) -> None:
+def lay_around(app: web.Application, serve: Serve, *, named_by_template: bool) -> None:
     """Lays ``serve`` around every handler of ``app``, whose routes are all there, and around what matches none."""
     app.router.add_route("*", UNMATCHED_PATH, _unmatched)
     for route in app.router.routes():
-        around: Any = partial(serve, handler=route.handler)
+        template = route.resource.canonical if route.resource is not None else UNMATCHED
+        name = "unmatched" if template == UNMATCHED else template
+        around: Any = partial(serve, handler=route.handler, route=name if named_by_template else None)
         route._handler = around
 
 

@@ -39,6 +39,15 @@ Provider = Callable[[web.Request], Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class Constant(msgspec.Struct, frozen=True):
+    """The provider of one value for all requests: handlers hold it, and ask for it no more."""
+
+    value: Any
+
+    def __call__(self, _: web.Request) -> Any:
+        return self.value
+
+
 class QueryStruct(msgspec.Struct, frozen=True):
     """A parameter whose struct is made of query parameters."""
 
@@ -251,8 +260,10 @@ def _as_it_is(result: Any) -> Any:
 
 def _call(operation: Operation, finish: Callable[[Any], Any]) -> Call:
     """Reads and checks what the request says, calls the function, and finishes what it returns."""
-    function, signature = operation.route.function, operation.signature
-    provided = tuple((name, provider) for name, _, provider in signature.provided)
+    signature = operation.signature
+    constants = {name: each.value for name, _, each in signature.provided if isinstance(each, Constant)}
+    function = functools.partial(operation.route.function, **constants)
+    provided = tuple((name, each) for name, _, each in signature.provided if name not in constants)
     parameters, default_body = signature.parameters, signature.default_body
     reader = BodyReader(signature.body) if signature.body is not None else None
     known = operation.query_names()

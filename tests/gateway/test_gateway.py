@@ -303,3 +303,11 @@ async def test_by_default_no_page_of_another_origin_may_read_anything(start):
     preflight, _ = await rig.ask("/v1/tasks", "OPTIONS", Origin=APP, **PREFLIGHT)
     assert (answer.status, preflight.status) == (200, 401)
     assert not [name for name in (*answer.headers, *preflight.headers) if name.startswith("Access-Control")]
+
+
+async def test_the_merged_document_names_services_that_have_none(start):
+    """The services of this rig answer anything but a document."""
+    rig = await start()
+    response, body = await rig.ask("/openapi.json")
+    assert (response.status, body["info"]["title"], body["x-unavailable"]) == (200, "shop", ["auth", "task"])
+    assert list(body["paths"]) == ["/v1/both"]

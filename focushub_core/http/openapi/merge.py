@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Any
 
 Json = dict[str, Any]
@@ -61,9 +62,12 @@ def _add(found: Json, service: str, document: Json) -> None:
 
 
 def _named(operation: Json, names: set[str], service: str) -> Json:
-    name = operation["operationId"]
-    if name in names:
-        name = f"{_identifier(service)}_{name}"
+    plain = operation["operationId"]
+    name = plain if plain not in names else f"{_identifier(service)}_{plain}"
+    for number in count(2):
+        if name not in names:
+            break
+        name = f"{_identifier(service)}_{plain}_{number}"
     names.add(name)
     return {**operation, "operationId": name}
 
