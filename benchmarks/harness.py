@@ -61,10 +61,10 @@ def compare(
         _require_same_answers(servers, path, headers or {})
         found = []
         for number in range(-1, rounds):  # the first round warms up
-            turn = (number + 1) % len(servers)
+            turn = max(number, 0) % len(servers)
             for name, (pid, port) in [*servers.items()][turn:] + [*servers.items()][:turn]:
                 row = _measure(pid, port, path, seconds if number >= 0 else 1.0, connections)
-                if number >= 0:
+                if number >= 0:  # the rounds begin with the first contender's turn
                     found.append({"round": number, "name": name, **row})
     return found
 
@@ -80,7 +80,7 @@ def ratios(found: Sequence[Round], key: str, of: str, to: str) -> tuple[float, f
 
 def table(found: Sequence[Round]) -> str:
     """Medians by contender, as a Markdown table; the first contender is what the others are compared with."""
-    names = list(dict.fromkeys(row["name"] for row in found))
+    names = list(dict.fromkeys(row["name"] for row in sorted(found, key=lambda row: row["round"])))
     lines = [
         "| | CPU per request | against the first (min to max) | requests/s | p50 | p99 |",
         "|---" * 6 + "|",

@@ -18,6 +18,7 @@ from focushub_core.errors import FocusHubError, Internal
 _STATEMENTS = (
     500  # kept prepared per session; closing one is the only thing that asyncpg does without a deadline
 )
+_WHOLE = frozenset({"int2", "int4", "int8"})
 _FAILURES = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -53,12 +54,13 @@ async def connect(url: str, *, timeout: float, name: str) -> AsyncpgConnection:
 class AsyncpgConnection:
     """A session of asyncpg."""
 
-    __slots__ = ("_broken_off", "_raw", "_touched")
+    __slots__ = ("_broken_off", "_parameters", "_raw", "_touched")
 
     def __init__(self, raw: asyncpg.Connection[Any]) -> None:
         self._raw = raw
         self._broken_off = False
         self._touched = False
+        self._parameters: dict[str, tuple[str, ...]] = {}
 
     @property
     def broken_off(self) -> bool:
@@ -71,6 +73,8 @@ class AsyncpgConnection:
     async def fetch(self, sql: str, args: Sequence[Any], timeout: float | None) -> list[Record]:
         self._touched = self._touched or touches_session(sql)
         try:
+            if float in map(type, args):
+                await self._refuse_fractions(sql, args, timeout)
             return cast(list[Record], await self._raw.fetch(sql, *args, timeout=timeout))
         except asyncio.CancelledError:
             self._broken_off = True
@@ -81,6 +85,8 @@ class AsyncpgConnection:
     async def fetchrow(self, sql: str, args: Sequence[Any], timeout: float | None) -> Record | None:
         self._touched = self._touched or touches_session(sql)
         try:
+            if float in map(type, args):
+                await self._refuse_fractions(sql, args, timeout)
             return cast("Record | None", await self._raw.fetchrow(sql, *args, timeout=timeout))
         except asyncio.CancelledError:
             self._broken_off = True
@@ -91,6 +97,8 @@ class AsyncpgConnection:
     async def execute(self, sql: str, args: Sequence[Any], timeout: float | None) -> str:
         self._touched = self._touched or touches_session(sql)
         try:
+            if float in map(type, args):
+                await self._refuse_fractions(sql, args, timeout)
             return cast(str, await self._raw.execute(sql, *args, timeout=timeout))
         except asyncio.CancelledError:
             self._broken_off = True
@@ -123,6 +131,16 @@ class AsyncpgConnection:
 
     def is_closed(self) -> bool:
         return cast(bool, self._raw.is_closed())
+
+    async def _refuse_fractions(self, sql: str, args: Sequence[Any], timeout: float | None) -> None:
+        """asyncpg makes 1 of 1.5 where PostgreSQL wants a whole number, and says nothing."""
+        wanted = self._parameters.get(sql)
+        if wanted is None:
+            statement = await self._raw.prepare(sql, timeout=timeout)
+            wanted = self._parameters[sql] = tuple(kind.name for kind in statement.get_parameters())
+        for kind, value in zip(wanted, args, strict=False):
+            if kind in _WHOLE and isinstance(value, float) and not value.is_integer():
+                raise errors.InvalidValue("A value cannot be stored.")
 
     def _mapped(self, error: Exception) -> FocusHubError:
         if isinstance(error, asyncio.TimeoutError):
