@@ -169,7 +169,7 @@ def measure(tools: peers.Tools, rounds: int, seconds: int) -> dict[str, object]:
     with running(tools) as (found, missing):
         names = list(found)
         for name in names:
-            one_round(tools, *found[name], 1)  # warm
+            one_round(tools, *found[name], 3)  # warm: compilers that learn need it
         for number in range(rounds):
             for name in names[number % len(names) :] + names[: number % len(names)]:
                 figures = one_round(tools, *found[name], seconds)
