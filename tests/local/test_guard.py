@@ -96,9 +96,11 @@ async def test_a_child_leads_a_session_of_its_own_and_secrets_are_no_arguments(w
         assert b"SECRET" not in Path(f"/proc/{process}/cmdline").read_bytes()
 
 
-async def test_a_child_inherits_nothing_but_its_output(watch: Watch) -> None:
+async def test_a_child_inherits_nothing_but_its_output(watch: Watch, until: Until) -> None:
     pid = await watch.spawn("a", *SLEEP)
-    assert sorted(path.name for path in Path(f"/proc/{pid}/fd").iterdir()) == ["0", "1", "2"]
+    folder = Path(f"/proc/{pid}/fd")
+    # Until: it has just been executed, and opens the C library for a moment.
+    await until(lambda: sorted(path.name for path in folder.iterdir()) == ["0", "1", "2"])
     status = Path(f"/proc/{pid}/status").read_text()
     ignored = next(line.split()[1] for line in status.splitlines() if line.startswith("SigIgn"))
     assert int(ignored, 16) == 0
