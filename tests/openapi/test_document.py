@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
@@ -286,3 +288,13 @@ def test_what_cannot_be_reached_is_left_out_with_its_tag():
     documents = {"a": part("a", "/internal/x", Thing=THING)}
     merged = merge({"title": "all", "version": "1"}, documents, lambda service, path: path != "/internal/x")
     assert (merged["paths"], merged["tags"]) == ({}, [])
+
+
+def test_a_service_that_nobody_asks_loads_nothing_for_its_document():
+    program = (
+        "import sys; from focushub_core import Service; from focushub_core.service import ServiceSettings\n"
+        "class Idle(Service): name = 'idle'\n"
+        "Idle(ServiceSettings()).application()\n"
+        "sys.exit(any(name.startswith('focushub_core.http.openapi') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
