@@ -5,6 +5,7 @@ The tests are the life of a stack, in order: what people do with it, what it sur
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import IO
@@ -84,6 +85,14 @@ def test_a_request_can_be_followed_through_every_part(stack: Runtime) -> None:
     logged = stack.wait_for(lambda: stack.lines_about(request_id), 5)
     for part in ("load-balancer", "gateway-", "auth-service"):
         assert part in logged
+
+
+@everywhere
+def test_the_merged_document_is_the_one_that_the_command_prints(stack: Runtime) -> None:
+    status, document, _ = stack.get("/openapi.json")
+    assert (status, document.get("x-unavailable")) == (200, None)
+    printed = stack.run("-m", "focushub_generator", "openapi")
+    assert json.loads(printed.stdout) == document
 
 
 @everywhere
