@@ -11,6 +11,8 @@ from focushub_core.database import Database
 from focushub_core.database.conflicts import retry_conflicts
 from focushub_core.database.errors import TransactionConflict, UniqueViolation
 
+pytestmark = pytest.mark.slow
+
 
 class Failing:
     """Raises ``errors`` one after the other, then gives 7."""

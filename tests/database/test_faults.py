@@ -22,6 +22,8 @@ from focushub_core.testing.servers import PostgresServer, postgres
 if TYPE_CHECKING:
     from tests.database.conftest import Opener
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:

@@ -18,6 +18,8 @@ from focushub_core.embedded import EmbeddedPostgres, account, find_postgres, pla
 from focushub_core.embedded.binaries import readable_by
 from focushub_core.errors import ConfigurationError, Unavailable
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "pass-WORD_123"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes to another user")
 

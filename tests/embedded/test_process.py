@@ -14,6 +14,8 @@ import pytest
 
 from focushub_core.embedded import guarded
 
+pytestmark = pytest.mark.slow
+
 _STARTER = """
 import sys, time
 from pathlib import Path

@@ -12,6 +12,8 @@ from aiohttp import ClientError
 
 from .conftest import Bench, Front, until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["engine", "aiohttp"])
 def kind(request: pytest.FixtureRequest) -> str:

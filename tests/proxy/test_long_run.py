@@ -14,6 +14,8 @@ from .conftest import Bench
 from .raw import Client, answering
 from .test_process import GET, OK, balancer, listening
 
+pytestmark = pytest.mark.slow
+
 EACH = 6 * 1024
 """Bytes that an idle connection may cost."""
 

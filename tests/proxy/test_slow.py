@@ -15,6 +15,8 @@ from focushub_core.proxy.engine import Timeouts
 from .conftest import Bench, Front, until
 from .raw import Client, answering, each
 
+pytestmark = pytest.mark.slow
+
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 QUICK = Timeouts(

@@ -15,6 +15,8 @@ import pytest_asyncio
 from focushub_core.ratelimit import Leases, Limiter, Policy, RedisStore
 from focushub_core.testing.servers import ValkeyServer, valkey
 
+pytestmark = pytest.mark.slow
+
 POLICY = Policy("user", quota=100, window=3600)
 PROCESSES = 4
 
