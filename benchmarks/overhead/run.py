@@ -54,7 +54,12 @@ def main() -> int:
             seconds=wanted.seconds,
             connections=wanted.connections,
         )
-    keep(HERE.parent / "results" / "overhead.json", found, connections=wanted.connections, seconds=wanted.seconds)
+    keep(
+        HERE.parent / "results" / "overhead.json",
+        found,
+        connections=wanted.connections,
+        seconds=wanted.seconds,
+    )
     print(f"{machine()}, {wanted.connections} connections\n\n{table(found)}")  # noqa: T201
     missed = [name for name, goal in GOALS.items() if ratios(found, "cpu_us", name, BARE)[0] > goal]
     print(f"\nmissed: {', '.join(missed)}" if missed else "\nall goals reached")  # noqa: T201
