@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import weakref
 from collections.abc import ItemsView, Iterator, KeysView, Sequence, ValuesView
 from datetime import UTC
 from typing import Any, cast
@@ -86,13 +87,29 @@ class Row:
         return {name: self._values[index] for name, index in self._columns.items()}
 
 
+class _Connection(aiopg.Connection):  # type: ignore[misc]
+    """aiopg's, but for a connection that is refused.
+
+    libpq closes its descriptor; aiopg then takes it out of the loop as a reader and forgets it as a writer. uvloop goes
+    on believing in it, and whoever connects next under that number waits for ever.
+    """
+
+    @staticmethod
+    def _ready(weak_self: weakref.ref[Any]) -> None:
+        connection = weak_self()
+        descriptor = connection._fileno if connection is not None and connection._writing else None
+        aiopg.Connection._ready(weak_self)
+        if descriptor is not None and connection is not None and connection._fileno is None:
+            connection._loop.remove_writer(descriptor)
+
+
 async def connect(url: str, *, timeout: float, name: str) -> AiopgConnection:
     """Open a session. Raises Unavailable within ``timeout`` seconds, whatever is wrong."""
     try:
         async with asyncio.timeout(timeout):
-            raw = await aiopg.connect(
+            raw = await _Connection(
                 url,
-                timeout=timeout,
+                timeout,
                 enable_hstore=False,
                 application_name=name,
                 client_encoding="UTF8",
