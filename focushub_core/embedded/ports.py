@@ -13,6 +13,8 @@ from focushub_core.errors import ConfigurationError
 
 LOWEST, HIGHEST = 15000, 32767
 _TRIES = 200
+_given: set[int] = set()
+"""What this process has handed out: a second server is chosen a port for before the first one listens."""
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -26,8 +28,9 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, chosen at random so that two stacks starting at once seldom meet."""
+    """A port that nobody listens on, never one twice; at random, so that two stacks starting at once seldom meet."""
     for port in random.sample(range(LOWEST, HIGHEST + 1), _TRIES):
-        if is_free(port):
+        if port not in _given and is_free(port):
+            _given.add(port)
             return port
     raise ConfigurationError(f"no free port on 127.0.0.1 between {LOWEST} and {HIGHEST} ({_TRIES} tried)")
