@@ -13,6 +13,7 @@ Rules that hold here:
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -147,8 +148,10 @@ class EmbeddedPostgres(EmbeddedServer):
             time.sleep(0.05)
 
     def _create(self, version: int) -> None:
-        building = self.data.with_name(self.data.name + ".new")
-        shutil.rmtree(building, ignore_errors=True)
+        for left in self.data.parent.glob(f"{self.data.name}.*.new"):
+            shutil.rmtree(left, ignore_errors=True)
+        # A name of its own: the initdb of a start that was killed may still be writing into the folder it was given.
+        building = self.data.with_name(f"{self.data.name}.{secrets.token_hex(4)}.new")
         place.own_folder(building, self._account)
         assert self.socket_folder is not None
         password_file = self.socket_folder / "password"

@@ -141,7 +141,7 @@ def test_a_second_server_on_the_same_data_is_refused(folder: Path, monkeypatch: 
 def test_an_initdb_that_was_killed_leaves_nothing_in_the_way(folder: Path) -> None:
     """The cluster appears by a rename: a half-made one is made anew."""
     server = _server(folder)
-    half = folder / "postgres.new"
+    half = folder / "postgres.0a1b2c3d.new"
     half.mkdir()
     (half / "PG_VERSION").write_text("18\n")
     with running(server):
