@@ -16,15 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
-import msgspec
-
 from focushub_core import settings as settings_module
 from focushub_core import stack as stack_module
 from focushub_core.balancer import Pool
 from focushub_core.errors import BadRequest, ConfigurationError, MethodNotAllowed
 from focushub_core.health import Check, Report, examine
-from focushub_core.proxy.engine import Answer, Engine, Route, Timeouts
+from focushub_core.proxy.engine import Answer, Asked, Engine, Route, Timeouts
+from focushub_core.proxy.engine.answers import json
 from focushub_core.proxy.http1 import NotSupported, RequestHead
+from focushub_core.proxy.rewrite import Side
 from focushub_core.proxy.targets import path_of
 from focushub_core.runtime import process
 from focushub_core.settings import Settings
@@ -33,7 +33,7 @@ from focushub_core.telemetry import counters, logs
 
 # A request leaves no cycles: its objects are freed as it ends. Each young collection would cost the next one 100 us.
 _THRESHOLDS = (20_000, 20, 50)
-_NO_STORE = {"Cache-Control": "no-store"}
+_NO_STORE = (("Cache-Control", "no-store"),)
 
 
 class ProxyPart:
@@ -161,7 +161,7 @@ class ProxyPart:
 
     # ----------------------------------------------------------------------------------------------------------
 
-    def _route(self, head: RequestHead) -> Route:
+    def _route(self, head: RequestHead, side: Side) -> Route:
         target = head.target
         path = target[: target.index(b"?")] if b"?" in target else target
         if (own := self._own.get(path)) is not None:
@@ -174,21 +174,21 @@ class ProxyPart:
             raise NotSupported("no other protocol is spoken here")
         return self.forwarded(path)
 
-    async def _health(self, _: RequestHead) -> Answer:
+    async def _health(self, _: Asked) -> Answer:
         report = await self.report()
-        return _json(200 if report.healthy else 503, report.health(datetime.now(UTC), self.version))
+        return json(200 if report.healthy else 503, report.health(datetime.now(UTC), self.version), _NO_STORE)
 
-    async def _livez(self, _: RequestHead) -> Answer:
-        return _json(200, {"status": "alive"})
+    async def _livez(self, _: Asked) -> Answer:
+        return json(200, {"status": "alive"}, _NO_STORE)
 
-    async def _readyz(self, head: RequestHead) -> Answer:
+    async def _readyz(self, asked: Asked) -> Answer:
         report = await self.report()
         body = report.readiness()
-        if not _asks(head, "verbose"):
+        if not _asks(asked.head, "verbose"):
             body = {"status": body["status"]}
-        return _json(200 if report.ready else 503, body)
+        return json(200 if report.ready else 503, body, _NO_STORE)
 
-    async def _metrics(self, _: RequestHead) -> Answer:
+    async def _metrics(self, _: Asked) -> Answer:
         report = await self.report()
         body = b"".join(
             (
@@ -198,7 +198,7 @@ class ProxyPart:
                 counters.process(),
             )
         )
-        return Answer(200, body, counters.CONTENT_TYPE)
+        return Answer(200, body, (("Content-Type", counters.CONTENT_TYPE),))
 
     def _upstreams(self, now: float) -> bytes:
         rows = [(f'pool="{pool.name}",upstream="{u.url}"', u) for pool in self.pools for u in pool.upstreams]
@@ -220,7 +220,3 @@ def _suspicious(path: bytes) -> bool:
 def _asks(head: RequestHead, name: str) -> bool:
     query = head.target.partition(b"?")[2].decode("ascii")
     return any(part.partition("=")[0] == name for part in query.split("&"))
-
-
-def _json(status: int, body: object) -> Answer:
-    return Answer(status, msgspec.json.encode(body, enc_hook=str), fields=_NO_STORE)

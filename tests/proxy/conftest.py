@@ -129,7 +129,7 @@ class Bench:
         """A proxy on the engine, and the engine."""
         pool = Pool.of("test", upstreams)
         route = engine.Route("/{path}", pool)
-        made = engine.Engine("test", lambda _: route, timeouts=timeouts)
+        made = engine.Engine("test", lambda head, side: route, timeouts=timeouts)
         await made.start()
         self._running.push_async_callback(made.stop, 0.0)
         host, port = await made.listen("127.0.0.1", 0)

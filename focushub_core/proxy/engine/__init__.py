@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from focushub_core.proxy.engine.answers import Answer
-from focushub_core.proxy.engine.engine import Engine, Route
+from focushub_core.proxy.engine.engine import Engine
 from focushub_core.proxy.engine.limits import KEPT, Timeouts
+from focushub_core.proxy.engine.route import Asked, Handler, Route, Router
 
-__all__ = ["KEPT", "Answer", "Engine", "Route", "Timeouts"]
+__all__ = ["KEPT", "Answer", "Asked", "Engine", "Handler", "Route", "Router", "Timeouts"]

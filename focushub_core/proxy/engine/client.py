@@ -14,16 +14,17 @@ Rules that hold here:
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import struct
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, cast
 
-from focushub_core.errors import BadRequest, FocusHubError, Internal, RequestTimeout
+from focushub_core.errors import BadRequest, FocusHubError, NotFound, RequestTimeout
 from focushub_core.proxy.engine.answers import Answer, refusal
 from focushub_core.proxy.engine.exchange import Exchange, Serving
 from focushub_core.proxy.engine.limits import KEPT
+from focushub_core.proxy.engine.own import Deciding, Own, Skipping
+from focushub_core.proxy.engine.route import Asked, Route
 from focushub_core.proxy.engine.wheel import ROUND
 from focushub_core.proxy.http1 import End, ProtocolError, RequestHead, RequestReader
 from focushub_core.proxy.rewrite import Side
@@ -33,50 +34,7 @@ from focushub_core.telemetry.context import new_id, take_up
 if TYPE_CHECKING:
     from focushub_core.proxy.engine.engine import Engine
 
-_log = logging.getLogger(__name__)
-
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: a close is a reset
-
-
-class _Idle:
-    """Serves nothing by itself; what an answer that is not forwarded has in common."""
-
-    wants_body = False
-
-    def on_body(self, data: bytes) -> None: ...
-
-    def on_body_end(self, end: End) -> None: ...
-
-    def on_full(self) -> None: ...
-
-    def on_room(self) -> None: ...
-
-    def on_gone(self) -> None: ...
-
-    def look(self, now: float) -> float:
-        return now + ROUND
-
-
-class Skipping(_Idle):
-    """The answer is there; the rest of a small request is read over."""
-
-    wants_body = True
-
-    def __init__(self, client: ClientConnection) -> None:
-        self._client = client
-
-    def on_body_end(self, end: End) -> None:
-        self._client.skipped()
-
-
-class Own(_Idle):
-    """A route of the part's own is at work. It reads no body."""
-
-    def __init__(self, task: asyncio.Task[None]) -> None:
-        self._task = task
-
-    def on_gone(self) -> None:
-        self._task.cancel()
 
 
 class ClientConnection(asyncio.Protocol):
@@ -85,7 +43,7 @@ class ClientConnection(asyncio.Protocol):
     __slots__ = (
         "_body_over", "_credit", "_ended", "_engine", "_head", "_looked", "_pumping", "_read_over", "_reader",
         "_received", "_request_id", "_route", "_since", "_started", "_stuck", "_waiting", "full", "last", "serving",
-        "side", "slot", "transport",
+        "side", "slot", "told", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -114,6 +72,8 @@ class ClientConnection(asyncio.Protocol):
         self._route = ""
         self._request_id = ""
         self._started = 0.0
+        self.told = b""
+        """Further field lines of its answer."""
 
     # asyncio.Protocol ---------------------------------------------------------------------------------------
 
@@ -214,21 +174,36 @@ class ClientConnection(asyncio.Protocol):
         self._route = "unmatched"
         self._body_over = True
         self.last = False
+        self.told = b""
         self._request_id = take_up(_given_id(head)) if b"x-request-id" in head.fields.meant else new_id()
         if head.framing:
             self._body_over = False
             self._looked, self._received, self._credit = now, 0, engine.timeouts.body_grace_s
         try:
-            route = engine.route(head)
+            route = engine.route(head, self.side)
         except FocusHubError as error:
             self.refuse(error)
             return
+        if type(route) is Route:
+            self.serve(route, now)
+        else:
+            self.serving = Deciding(engine, self, cast(Awaitable[Route], route))
+
+    def serve(self, route: Route, now: float) -> None:
+        """Have the present request answered as ``route`` says."""
+        engine, head = self._engine, self._head
+        assert head is not None
         self._route = route.label
+        self.told = route.told
         if route.pool is not None:
-            self.serving = exchange = Exchange(engine, self, head, route.pool, self._request_id.encode())
+            self.serving = exchange = Exchange(engine, self, head, route, self._request_id.encode())
             exchange.begin(now)
         elif route.handler is not None:
-            self.serving = Own(engine.spawn(self._answer(route.handler(head))))
+            asked = Asked(head, b"", self.side, self._request_id, route)
+            self.serving = own = Own(engine, self, asked, route.handler)
+            own.begin(body_over=self._body_over)
+        else:
+            self.refuse(route.refusal or NotFound())
 
     def _end(self) -> None:
         """The client has closed its side, and all that it sent has been read."""
@@ -263,7 +238,13 @@ class ClientConnection(asyncio.Protocol):
 
     def refuse(self, error: FocusHubError) -> None:
         """Answer the present request with a problem."""
-        self._send(refusal(error, self._request_id))
+        self.send(refusal(error, self._request_id))
+
+    def send(self, answer: Answer) -> None:
+        """Answer the present request."""
+        head = self._head
+        self.last = head is None or not self.keeps(head) or not (self._body_over or _is_small(head))
+        self._write_answer(answer)
 
     def finished(self, status: int, now: float) -> None:
         """The answer is written at ``now``: account for it, and go on to the next request."""
@@ -305,22 +286,9 @@ class ClientConnection(asyncio.Protocol):
         if self.serving is None:
             self.transport.close()
 
-    async def _answer(self, coming: Awaitable[Answer]) -> None:
-        try:
-            answer = await coming
-        except FocusHubError as error:
-            self.refuse(error)
-        except Exception:  # noqa: BLE001 - the edge: what a handler did not expect is a 500, and logged
-            _log.exception("unexpected error")
-            self.refuse(Internal())
-        else:
-            self._send(answer)
-
-    def _send(self, answer: Answer) -> None:
-        head = self._head
-        self.last = head is None or not self.keeps(head) or not (self._body_over or _is_small(head))
-        bodiless = head is not None and head.method == b"HEAD"
-        self.write(answer.written(self._request_id.encode(), bodiless=bodiless, close=self.last))
+    def _write_answer(self, answer: Answer) -> None:
+        bodiless = self._head is not None and self._head.method == b"HEAD"
+        self.write(answer.written(self._request_id.encode(), self.told, bodiless=bodiless, close=self.last))
         self.finished(answer.status, self._engine.clock())
 
     def _give_up(self, error: FocusHubError) -> None:
@@ -338,16 +306,11 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._engine.counters.in_flight += 1
             self._started, self._request_id, self._route = self._since, new_id(), "unmatched"
+            self.told = b""
         self._head = None if serving is None else self._head
         self._body_over = False
-        self._send_last(error)
-
-    def _send_last(self, error: FocusHubError) -> None:
         self.last = True
-        bodiless = self._head is not None and self._head.method == b"HEAD"
-        answer = refusal(error, self._request_id)
-        self.write(answer.written(self._request_id.encode(), bodiless=bodiless, close=True))
-        self.finished(answer.status, self._engine.clock())
+        self._write_answer(refusal(error, self._request_id))
 
     def _linger(self) -> None:
         """Send no more, and read on without looking until the client has seen that."""

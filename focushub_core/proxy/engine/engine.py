@@ -12,17 +12,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from focushub_core.balancer import Pool, RetryBudget, Upstream
-from focushub_core.proxy.engine.answers import Handler
+from focushub_core.balancer import RetryBudget, Upstream
 from focushub_core.proxy.engine.client import ClientConnection
 from focushub_core.proxy.engine.exchange import Exchange
 from focushub_core.proxy.engine.limits import Timeouts
 from focushub_core.proxy.engine.links import Links
+from focushub_core.proxy.engine.route import Router
 from focushub_core.proxy.engine.wheel import ROUND, Wheel
-from focushub_core.proxy.http1 import RequestHead
 from focushub_core.proxy.rewrite import Side, request_names, response_names
 from focushub_core.telemetry.access import QUIET, AccessLog
 from focushub_core.telemetry.counters import RequestCounters
@@ -33,20 +31,11 @@ BACKLOG = 4096
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Who answers: a pool's upstream, or a handler of our own. ``label`` names it in logs and metrics."""
-
-    label: str
-    pool: Pool | None = None
-    handler: Handler | None = None
-
-
 class Engine:
     """Serves clients from upstreams. `start` it in a running loop, then `listen`; `stop` it there.
 
     ``name`` is ours in ``Via`` and in log lines; a peer whose address it ``trusts`` is believed about who sent a
-    request. ``route`` may raise `FocusHubError`.
+    request. ``route`` says what becomes of each request.
     """
 
     links: Links
@@ -56,7 +45,7 @@ class Engine:
     def __init__(
         self,
         name: str,
-        route: Callable[[RequestHead], Route],
+        route: Router,
         *,
         timeouts: Timeouts | None = None,
         trusts: Callable[[str], bool] = lambda _: False,

@@ -20,7 +20,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from focushub_core.balancer import Outcome, Pool, Stage, Upstream, may_resend
+from focushub_core.balancer import Outcome, Stage, Upstream, may_resend
 from focushub_core.balancer.retry import IDEMPOTENT
 from focushub_core.errors import BadGateway, FocusHubError, GatewayTimeout, Unavailable
 from focushub_core.proxy.engine.answers import date
@@ -43,6 +43,7 @@ from focushub_core.proxy.rewrite import request_block, response_block, trailers
 if TYPE_CHECKING:
     from focushub_core.proxy.engine.client import ClientConnection
     from focushub_core.proxy.engine.engine import Engine
+    from focushub_core.proxy.engine.route import Route
 
 INTERIM = 16
 """Interim answers (1xx) that one request may have."""
@@ -102,12 +103,14 @@ class Exchange:
     _quiet_since = 0.0
 
     def __init__(
-        self, engine: Engine, client: ClientConnection, head: RequestHead, pool: Pool, request_id: bytes
+        self, engine: Engine, client: ClientConnection, head: RequestHead, route: Route, request_id: bytes
     ) -> None:
+        assert route.pool is not None
         self._engine = engine
         self._client = client
         self._head = head
-        self._pool = pool
+        self._pool = route.pool
+        self._sent_too = route.sent
         self._id = request_id
         self._tried: list[Upstream] = []
         self._parts: list[bytes] = []  # of the answer
@@ -196,7 +199,7 @@ class Exchange:
         self._link = link
         if not self._block:
             self._block = request_block(head, self._client.side, self._id)
-        block = self._block
+        block = self._block + self._sent_too if self._sent_too else self._block
         if head.expects and not self.body_over:
             # RFC 9110 section 10.1.1: a proxy that does not know the answer forwards the expectation
             block += b"Expect: 100-continue\r\n"
@@ -332,6 +335,8 @@ class Exchange:
 
     def _head_of(self, answer: ResponseHead, framing: int | None) -> bytes:
         block = response_block(answer, self._engine.name, self._id, date)
+        if self._client.told:
+            block += self._client.told
         if not self.body_over or not self._head.keeps or self._engine.draining:
             self._client.last = True
             block += b"Connection: close\r\n"

@@ -1,0 +1,132 @@
+"""What a connection is busy with while nothing is forwarded: a decision, an own answer, a rest to skip."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from focushub_core.errors import FocusHubError, Internal, PayloadTooLarge
+from focushub_core.proxy.engine.answers import refusal
+from focushub_core.proxy.engine.route import Asked, Handler, Route
+from focushub_core.proxy.engine.wheel import ROUND
+from focushub_core.proxy.http1 import End
+
+if TYPE_CHECKING:
+    from focushub_core.proxy.engine.client import ClientConnection
+    from focushub_core.proxy.engine.engine import Engine
+
+LARGEST = 1024 * 1024
+"""Bytes of a request's body that a route of our own takes."""
+
+_log = logging.getLogger(__name__)
+
+
+class Idle:
+    """Forwards nothing."""
+
+    wants_body = False
+
+    def on_body(self, data: bytes) -> None: ...
+
+    def on_body_end(self, end: End) -> None: ...
+
+    def on_full(self) -> None: ...
+
+    def on_room(self) -> None: ...
+
+    def on_gone(self) -> None: ...
+
+    def look(self, now: float) -> float:
+        return now + ROUND
+
+
+class Skipping(Idle):
+    """The answer is there; the rest of a small request is read over."""
+
+    wants_body = True
+
+    def __init__(self, client: ClientConnection) -> None:
+        self._client = client
+
+    def on_body_end(self, end: End) -> None:
+        self._client.skipped()
+
+
+class Deciding(Idle):
+    """It has to be found out what becomes of the request."""
+
+    def __init__(self, engine: Engine, client: ClientConnection, coming: Awaitable[Route]) -> None:
+        self._engine = engine
+        self._client = client
+        self._task = engine.spawn(self._decide(coming))
+
+    def on_gone(self) -> None:
+        self._task.cancel()
+
+    async def _decide(self, coming: Awaitable[Route]) -> None:
+        try:
+            route = await coming
+        except FocusHubError as error:
+            self._client.refuse(error)
+        except Exception:  # noqa: BLE001 - the edge: what nobody expected is a 500, and logged
+            _log.exception("unexpected error")
+            self._client.refuse(Internal())
+        else:
+            self._client.serve(route, self._engine.clock())
+            self._client.go_on()
+
+
+class Own(Idle):
+    """A route of the part's own: its handler is asked when the request has been read."""
+
+    def __init__(self, engine: Engine, client: ClientConnection, asked: Asked, handler: Handler) -> None:
+        self._engine = engine
+        self._client = client
+        self._asked = asked
+        self._handler = handler
+        self._parts: list[bytes] = []
+        self._room = LARGEST
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, *, body_over: bool) -> None:
+        """Read the body, or answer at once."""
+        if body_over:
+            self.on_body_end(End())
+        elif (self._asked.head.framing or 0) > LARGEST:
+            self._client.refuse(_too_large())
+        else:
+            self.wants_body = True
+            if self._asked.head.expects:
+                self._client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, data: bytes) -> None:
+        self._room -= len(data)
+        self._parts.append(data)
+        if self._room < 0:
+            self.wants_body = False
+            self._client.refuse(_too_large())
+
+    def on_body_end(self, end: End) -> None:
+        self.wants_body = False
+        self._asked.body = b"".join(self._parts)
+        self._task = self._engine.spawn(self._answer())
+
+    def on_gone(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _answer(self) -> None:
+        try:
+            answer = await self._handler(self._asked)
+        except FocusHubError as error:
+            answer = refusal(error, self._asked.request_id)
+        except Exception:  # noqa: BLE001 - the edge: what a handler did not expect is a 500, and logged
+            _log.exception("unexpected error")
+            answer = refusal(Internal(), self._asked.request_id)
+        self._client.send(answer)
+
+
+def _too_large() -> PayloadTooLarge:
+    return PayloadTooLarge(f"this takes bodies of at most {LARGEST} bytes")

@@ -1,0 +1,48 @@
+"""What becomes of a request: who answers it, and what goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from focushub_core.balancer import Pool
+from focushub_core.errors import FocusHubError
+from focushub_core.proxy.engine.answers import Answer
+from focushub_core.proxy.http1 import RequestHead
+from focushub_core.proxy.rewrite import Side
+
+
+class Asked(msgspec.Struct):
+    """A request, read whole, for a route of the part's own."""
+
+    head: RequestHead
+    body: bytes
+    side: Side
+    request_id: str
+    route: Route
+
+
+Handler = Callable[[Asked], Awaitable[Answer]]
+"""Answers on a route of the part's own. It may raise `FocusHubError`."""
+
+
+class Route(msgspec.Struct):
+    """Who answers: an upstream of ``pool``, or ``handler``; or nobody, for the reason that ``refusal`` says.
+
+    ``label`` names it in logs and metrics: of bounded variety. ``sent`` are further field lines for the upstream,
+    ``told`` for the client, on whatever answer it gets.
+    """
+
+    label: str
+    pool: Pool | None = None
+    handler: Handler | None = None
+    refusal: FocusHubError | None = None
+    sent: bytes = b""
+    told: bytes = b""
+    user: object = None
+    """Who asks, where that is known: for the handler."""
+
+
+Router = Callable[[RequestHead, Side], Route | Awaitable[Route]]
+"""Says what becomes of a request, at once if it can. It may raise `FocusHubError`."""
