@@ -1,4 +1,4 @@
-"""Where a server's data and its socket lie, so that the user it runs as can reach them.
+"""Where a server's data lie, so that the user it runs as can reach them.
 
 Rules that hold here:
 
@@ -6,7 +6,6 @@ Rules that hold here:
   ``/var/lib/focushub/<hash>``, the wanted place is a link to them, and one line says so.
 * That link decides: moved along with the folder around it, it still leads to the data; removed, it leads to none, and
   new data begin; copied, it does not make two servers share their data.
-* The socket's folder is short (a socket's path may have 104 bytes), 0700, the server's own, and outside the data.
 """
 
 from __future__ import annotations
@@ -14,9 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import shutil
-import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,18 +88,6 @@ def _new_home(wanted: Path) -> Path:
     return home
 
 
-def private_folder(data: Path, account: Account | None) -> Path:
-    """A short folder of mode 0700 that only the server's user can enter; the same one for the same data."""
-    base = Path("/tmp") if os.access("/tmp", os.W_OK) else Path(tempfile.gettempdir())  # noqa: S108 - 0700, owner checked
-    owner = os.geteuid() if account is None else account.uid
-    folder = base / f"focushub-{_short_hash(f'{owner}:{data}')}"
-    try:
-        own_folder(folder, account)
-    except FileExistsError:
-        _refuse_foreign(folder, owner)
-    return folder
-
-
 def own_folder(folder: Path, account: Account | None) -> None:
     """Make an empty folder of mode 0700 that belongs to the server's user. Raises FileExistsError."""
     folder.mkdir(mode=0o700)
@@ -121,22 +105,6 @@ def write_private(path: Path, text: str, account: Account | None) -> None:
             os.fchown(descriptor, account.uid, account.gid)
         file.write(text)
     new.replace(path)
-
-
-def empty(folder: Path) -> None:
-    """Remove what a killed server left: sockets, their locks, a password file."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _refuse_foreign(folder: Path, owner: int) -> None:
-    found = folder.lstat()
-    private = stat.S_IMODE(found.st_mode) & 0o077 == 0
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or not private:
-        raise ConfigurationError(f"{folder} should be a private folder of ours and is not: remove it")
 
 
 def _short_hash(text: str) -> str:

@@ -6,6 +6,8 @@ Rules that hold here:
 * ``postgresql.conf`` and ``pg_hba.conf`` are written anew before each start; what people want to add goes into
   ``local.conf`` beside them.
 * A process id in ``postmaster.pid`` proves nothing: after kill -9 it may be a zombie's or somebody else's.
+* Outside its data it makes nothing. So there is no Unix socket: its folder would have to be short (a socket's path may
+  have 104 bytes), hence lie in ``/tmp``, and a server that is killed would leave it there.
 """
 
 # ruff: noqa: S603 - what is executed is found by `binaries`, or is the system's own sh and ps
@@ -33,7 +35,7 @@ _PREDECESSOR_DEADLINE_S = 10.0
 # For a handful of services on one machine: few helpers, small shared memory, nothing that makes a commit less safe.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    "unix_socket_permissions": "0700",
+    "unix_socket_directories": "",
     "max_connections": "100",
     "shared_buffers": "16MB",
     "maintenance_work_mem": "16MB",
@@ -86,7 +88,6 @@ class EmbeddedPostgres(EmbeddedServer):
         super().__init__(data, port=port, password=password, run_as=run_as)
         self.user = user
         self.settings = dict(settings or {})
-        self.socket_folder: Path | None = None
         self._binaries: Binaries | None = None
 
     def prepare(self) -> None:
@@ -94,18 +95,12 @@ class EmbeddedPostgres(EmbeddedServer):
         self._settle()
         self._binaries = readable_by(self._account, find_postgres(), "postgres", place.STATE / "bin")
         self._await_predecessor()
-        self.socket_folder = place.private_folder(self.data, self._account)
-        place.empty(self.socket_folder)
         version = _major(self._binaries)
         if not self.data.exists():
             self._create(version)
         self._refuse_other_version(version)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         self._write_settings(version)
-
-    def tidy(self) -> None:
-        if self.socket_folder is not None:
-            shutil.rmtree(self.socket_folder, ignore_errors=True)
 
     def command(self) -> list[str]:
         return [str(self._program("postgres")), "-D", str(self.data)]
@@ -153,21 +148,18 @@ class EmbeddedPostgres(EmbeddedServer):
         # A name of its own: the initdb of a start that was killed may still be writing into the folder it was given.
         building = self.data.with_name(f"{self.data.name}.{secrets.token_hex(4)}.new")
         place.own_folder(building, self._account)
-        assert self.socket_folder is not None
-        password_file = self.socket_folder / "password"
-        place.write_private(password_file, self._password + "\n", self._account)
         try:
-            self._initdb(building, password_file, version)
-        except BaseException:
-            shutil.rmtree(building, ignore_errors=True)
-            raise
+            self._initdb(building, version)
+            (building / "data").rename(self.data)
         finally:
-            password_file.unlink()
-        building.rename(self.data)
+            shutil.rmtree(building, ignore_errors=True)
         _sync_folder(self.data.parent)
 
-    def _initdb(self, target: Path, password_file: Path, version: int) -> None:
-        command = [str(self._program("initdb")), "--pgdata", str(target), "--username", self.user]
+    def _initdb(self, building: Path, version: int) -> None:
+        """Makes the cluster in ``building / "data"``; the password lies beside it in a file of its own meanwhile."""
+        password_file = building / "password"
+        place.write_private(password_file, self._password + "\n", self._account)
+        command = [str(self._program("initdb")), "--pgdata", str(building / "data"), "--username", self.user]
         command += [
             f"--pwfile={password_file}",
             "--auth=scram-sha-256",
@@ -175,7 +167,7 @@ class EmbeddedPostgres(EmbeddedServer):
             "--encoding=UTF8",
         ]
         command += _locale(version)
-        options = self.popen_options() | {"cwd": target}
+        options = self.popen_options() | {"cwd": building}
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, timeout=_INITDB_DEADLINE_S, **options
         )
@@ -195,8 +187,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _write_settings(self, version: int) -> None:
         settings = {**_SETTINGS, **(_SETTINGS_SINCE_18 if version >= 18 else {})}
-        settings |= {"port": str(self.port), "unix_socket_directories": str(self.socket_folder)}
-        settings |= self.settings
+        settings |= {"port": str(self.port), **self.settings}
         lines = ["# Written anew before each start; own settings go into local.conf.\n"]
         lines += [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in settings.items()]
         if (self.data / "local.conf").exists():

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import signal
 import subprocess
-import tempfile
 from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -106,16 +105,15 @@ class RunningServer(Generic[ServerT]):
 def running(server: ServerT, log: Path | None = None) -> Iterator[RunningServer[ServerT]]:
     """Run ``server`` for the length of a ``with`` block, even if this process is killed within it.
 
-    Blocks while it starts and stops; also fine inside a running event loop. ``log`` takes what it prints.
+    Blocks while it starts and stops; also fine inside a running event loop. ``log`` takes what it prints; left out, a
+    file beside its data: what is removed with them leaves nothing, however this process ends.
     """
-    with tempfile.TemporaryDirectory(prefix="focushub-log-") as folder:
-        handle = RunningServer(server, log or Path(folder) / "server.log")
-        try:
-            handle.start()
-            yield handle
-        finally:
-            handle.stop()
-            server.tidy()
+    handle = RunningServer(server, log or server.data.with_name(f"{server.data.name}.log"))
+    try:
+        handle.start()
+        yield handle
+    finally:
+        handle.stop()
 
 
 def _popen(server: EmbeddedServer, log: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -62,9 +62,6 @@ class EmbeddedServer(ABC):
         Raises ConfigurationError when it answers that the password is wrong.
         """
 
-    def tidy(self) -> None:  # noqa: B027 - most servers leave nothing
-        """Remove what lies outside the data, once the server has stopped for good."""
-
     @property
     def account(self) -> Account | None:
         """The user to start it as, None for the one that runs this. Only after `prepare`."""

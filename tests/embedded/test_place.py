@@ -131,29 +131,6 @@ def test_a_user_that_cannot_run_it_is_refused(name: str, tmp_path: Path) -> None
         account.server_account(tmp_path, name, {})
 
 
-def test_the_sockets_folder_is_short_private_and_not_under_the_data(tmp_path: Path) -> None:
-    data = tmp_path / ("long" * 60)
-    folder = place.private_folder(data, None)
-    try:
-        assert (0o700, folder) == (stat.S_IMODE(folder.stat().st_mode), place.private_folder(data, None))
-        assert len(str(folder / ".s.PGSQL.32767.lock")) < 104
-        assert data not in folder.parents
-    finally:
-        folder.rmdir()
-
-
-def test_a_sockets_folder_that_somebody_else_prepared_is_refused(tmp_path: Path) -> None:
-    """A link in /tmp with the right name could lead anywhere."""
-    folder = place.private_folder(tmp_path, None)
-    folder.rmdir()
-    folder.symlink_to(tmp_path)
-    try:
-        with pytest.raises(ConfigurationError, match="private folder of ours"):
-            place.private_folder(tmp_path, None)
-    finally:
-        folder.unlink()
-
-
 def test_a_private_file_is_private_from_its_first_byte(tmp_path: Path) -> None:
     place.write_private(tmp_path / "file", "secret", None)
     assert (

@@ -52,8 +52,6 @@ async def test_a_server_starts_answers_and_stops(folder: Path) -> None:
         assert await _value(server.url(), "SELECT lower('ÄÖ')") == "äö"
         pid = process.pid
     assert not psutil.pid_exists(pid)
-    assert server.socket_folder is not None
-    assert not server.socket_folder.exists()
 
 
 def _family(pid: int) -> list[psutil.Process]:
@@ -72,15 +70,22 @@ def test_the_password_is_on_no_command_line_in_no_environment_and_in_no_file(fol
     server = _server(folder)
     with running(server, folder / "log") as process:
         shown = "".join(_shown(one) for one in _family(process.pid))
-        assert server.socket_folder is not None
-        assert PASSWORD not in shown + _files(server.data, server.socket_folder, folder)
+        assert PASSWORD not in shown + _files(server.data, folder)
 
 
 def test_the_server_listens_on_loopback_only_below_the_ephemeral_ports(folder: Path) -> None:
+    """And on no Unix socket: its folder would have to lie outside the data."""
     with running(_server(folder)) as process:
         listening = [one.laddr for one in psutil.Process(process.pid).net_connections("inet")]
         assert [("127.0.0.1", process.server.port)] == [(one.ip, one.port) for one in listening]
         assert process.server.port < 32768
+        assert psutil.Process(process.pid).net_connections("unix") == []
+
+
+def test_all_that_a_server_makes_lies_beside_each_other(folder: Path) -> None:
+    """Its data and its log; the folder in which the cluster was made, and the password with it, has gone."""
+    with running(_server(folder)):
+        assert {path.name for path in folder.iterdir()} == {"postgres", "postgres.log"}
 
 
 def test_the_environment_of_the_server_is_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +108,7 @@ def test_an_idle_server_is_small(folder: Path) -> None:
 
 
 async def test_data_outlive_a_stop_a_kill_and_what_they_leave_behind(folder: Path) -> None:
-    """kill -9 leaves postmaster.pid, sockets and their locks: the next start clears them."""
+    """kill -9 leaves postmaster.pid: the next start clears it."""
     server = _server(folder)
     with running(server) as process:
         await _value(server.url(), "SELECT 42 AS n INTO t")
@@ -122,7 +127,7 @@ def test_a_process_id_that_is_now_somebody_elses_does_not_stop_the_start(folder:
     server.prepare()
     who = server.account.popen_options() if server.account else {}
     other = subprocess.Popen(["sleep", "60"], **who)
-    text = f"{other.pid}\n{server.data}\n1\n{server.port}\n{server.socket_folder}\n127.0.0.1\n1 1\nready\n"
+    text = f"{other.pid}\n{server.data}\n1\n{server.port}\n\n127.0.0.1\n1 1\nready\n"
     place.write_private(server.data / "postmaster.pid", text, server.account)
     try:
         with running(server) as process:
@@ -152,7 +157,6 @@ def test_a_failing_initdb_says_why_and_leaves_nothing(folder: Path) -> None:
     server = _server(folder, user="pg_wrong")
     with pytest.raises(ConfigurationError, match=r"initdb failed: .*superuser name"):
         server.prepare()
-    server.tidy()
     assert list(folder.iterdir()) == []
 
 
@@ -162,7 +166,6 @@ def test_data_of_another_version_are_refused_by_both_versions(folder: Path) -> N
     (server.data / "PG_VERSION").write_text("9\n")
     with pytest.raises(ConfigurationError, match=r"made by PostgreSQL 9; the one found is 1[0-9]"):
         server.prepare()
-    server.tidy()
 
 
 async def test_another_password_than_the_datas_is_said_at_once(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import sys, time
 from pathlib import Path
 from focushub_core.embedded import EmbeddedPostgres, EmbeddedValkey, running
 kind = {"postgres": EmbeddedPostgres, "valkey": EmbeddedValkey}[sys.argv[1]]
-with running(kind(Path(sys.argv[2]) / "data", password="secret"), Path(sys.argv[2]) / "log") as process:
+with running(kind(Path(sys.argv[2]) / "data", password="secret")) as process:
     print(process.pid, flush=True)
     time.sleep(60)
 """
@@ -45,15 +46,19 @@ def _runs(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["postgres", "valkey"])
-def test_kill_9_of_the_starter_leaves_no_process(kind: str, folder: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", _STARTER, kind, str(folder)], stdout=subprocess.PIPE
-    ) as starter:
+def test_kill_9_of_the_starter_leaves_no_process_and_nothing_but_data_and_log(
+    kind: str, folder: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", _STARTER, kind, str(folder)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as starter:
         assert starter.stdout is not None
         pid = int(starter.stdout.readline())
         family = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
         starter.kill()
         assert _soon(lambda: not any(_runs(pid) for pid in family), 5)
+    left = {path.name for place in (folder, tmp_path) for path in place.iterdir()}
+    assert left == {"data", "data.log"}
 
 
 def _start_guarded(*command: str) -> subprocess.Popen[bytes]:

@@ -14,11 +14,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from focushub_core.embedded import (
@@ -51,16 +49,6 @@ def command_for(name: str, server: EmbeddedServer, password: str, inherited: Map
     wanted = {"name": name, "data": str(server.data), "port": server.port, "password": password}
     argv = (sys.executable, "-P", "-m", "focushub_generator.local.server")
     return Command(argv, Path("/"), {**inherited, VARIABLE: json.dumps(wanted)}, server.stop_signal)
-
-
-def tidy(data: Path) -> None:
-    """Removes PostgreSQL's socket folder, which lies outside its data, once the server has stopped for good."""
-    with suppress(OSError):
-        found = re.search(
-            r"^unix_socket_directories = '(/.+)'$", (data / "postgresql.conf").read_text(), re.MULTILINE
-        )
-        if found:
-            Path(found[1]).rmdir()
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from focushub_core.errors import ConfigurationError
 from focushub_core.stack import Stack
-from focushub_generator.local import lock, server, state
+from focushub_generator.local import lock, state
 from focushub_generator.local.console import Console
 from focushub_generator.local.guard import Command, Guard
 from focushub_generator.local.journal import Journal
@@ -94,8 +94,6 @@ class Session:
         await self.guard.close()
         for part in self.parts.values():
             part.journal.close()
-        if "postgres" in self.parts:
-            server.tidy(lock.folder_of(self.root) / "postgres")
         try:
             state.clear(self.root)
         except OSError as error:
