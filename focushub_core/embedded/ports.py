@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import socket
+from collections.abc import Container
 
 from focushub_core.errors import ConfigurationError
 
@@ -27,10 +28,13 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
         return True
 
 
-def free_port() -> int:
-    """A port that nobody listens on, never one twice; at random, so that two stacks starting at once seldom meet."""
+def free_port(reserved: Container[int] = ()) -> int:
+    """A port that nobody listens on, never one twice; at random, so that two stacks starting at once seldom meet.
+
+    ``reserved`` are ports that somebody will listen on in a moment.
+    """
     for port in random.sample(range(LOWEST, HIGHEST + 1), _TRIES):
-        if port not in _given and is_free(port):
+        if port not in _given and port not in reserved and is_free(port):
             _given.add(port)
             return port
     raise ConfigurationError(f"no free port on 127.0.0.1 between {LOWEST} and {HIGHEST} ({_TRIES} tried)")

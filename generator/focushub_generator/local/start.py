@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from focushub_core.embedded import EmbeddedPostgres, EmbeddedServer, EmbeddedValkey
+from focushub_core.embedded import EmbeddedPostgres, EmbeddedServer, EmbeddedValkey, free_port
 from focushub_core.errors import ConfigurationError
 from focushub_generator.local import health, lock, server, state, topology
 from focushub_generator.local.console import INFO, table
@@ -70,14 +70,15 @@ async def _start_servers(session: Session) -> tuple[str, str]:
     """The administrator's URL of PostgreSQL and the URL of Redis, on embedded servers where none were named."""
     folder = lock.folder_of(session.root)
     admin_url, redis_url = session.options.postgres, session.options.redis
+    http = {part.port for part in session.plan}  # nobody listens there yet, nor on that of a part left out
     if admin_url is None:
         password = secret(session.settings, "POSTGRES_PASSWORD")
-        postgres = EmbeddedPostgres(folder / "postgres", password=password)
+        postgres = EmbeddedPostgres(folder / "postgres", port=free_port(http), password=password)
         await _start_server(session, "postgres", postgres, password)
         admin_url = postgres.url()
     if redis_url is None:
         password = secret(session.settings, "REDIS_PASSWORD")
-        valkey = EmbeddedValkey(folder / "redis", password=password)
+        valkey = EmbeddedValkey(folder / "redis", port=free_port(http), password=password)
         await _start_server(session, "redis", valkey, password)
         redis_url = valkey.url()
     for name, url in (("postgres", session.options.postgres), ("redis", session.options.redis)):
