@@ -31,6 +31,7 @@ from focushub_core.gateway.routes import Match, RouteTable
 from focushub_core.gateway.upstreams import UpstreamClient
 from focushub_core.health import Check
 from focushub_core.http.cors import Cors
+from focushub_core.http.docs import ApiPage
 from focushub_core.identity.keys import KeySource, download
 from focushub_core.identity.user import User
 from focushub_core.identity.verifier import Verifier
@@ -61,6 +62,8 @@ class GatewaySettings(Settings, frozen=True, kw_only=True):
     """Networks whose ``X-Forwarded-For`` is believed, such as ``10.0.0.0/8, 127.0.0.1``; none by default."""
     gateway_replicas: int | None = None
     """How many gateways share the limits while Redis is away; the stack's file says it where this is left out."""
+    docs_page: bool = True
+    """Whether there is a page at ``/docs``; the document that it shows is at ``/openapi.json`` in any case."""
 
 
 class Gateway(Part):
@@ -122,6 +125,8 @@ class Gateway(Part):
         app.on_response_prepare.append(self.limits.add_fields)
         app.on_response_prepare.append(self.cors.add_fields)
         app.router.add_get(documents.PATH, self._openapi)
+        if self.settings.docs_page:
+            ApiPage(self.stack.name).add_to(app)
         app.router.add_route("*", "/{path:.*}", self._forward)
 
     def openapi(self) -> dict[str, Any]:
