@@ -40,6 +40,7 @@ from focushub_core.errors import ConfigurationError, FocusHubError
 from focushub_core.health import Check
 from focushub_core.http import handlers, idempotency, models
 from focushub_core.http.conditional import IfMatch
+from focushub_core.http.docs import ApiPage
 from focushub_core.http.pages import Paging
 from focushub_core.http.routing import Route
 from focushub_core.http.soft_delete import SoftDelete
@@ -72,6 +73,8 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     """Where the limits of handlers (`limit`) are shared; without it each process keeps them alone."""
     trusted_proxies: str = ""
     """Networks whose ``X-Forwarded-For`` is believed by limits that count by address; none by default."""
+    docs_page: bool = True
+    """Whether there is a page at ``/docs``; the document that it shows is at ``/openapi.json`` in any case."""
 
 
 class DatabaseSettings(Settings, frozen=True, kw_only=True):
@@ -130,6 +133,8 @@ class Service(Part):
     def add_routes(self, app: web.Application) -> None:
         super().add_routes(app)
         app.router.add_get("/openapi.json", self._openapi)
+        if self.settings.docs_page:
+            ApiPage(self.name).add_to(app)
         if self.limits is not None:
             app.on_response_prepare.append(self.limits.add_fields)
 
