@@ -276,6 +276,15 @@ def test_equal_schemas_are_one_and_others_get_their_services_name():
     assert merged["tags"] == [{"name": "all"}]
 
 
+def test_each_tag_is_grouped_under_the_first_service_that_has_it():
+    documents = {"a": part("a", "/a", Thing=THING), "b": part("b", "/b", Thing=THING)}
+    documents["b"]["tags"] += [{"name": "more"}]
+    documents["b"]["paths"]["/more"] = {"get": {"operationId": "more", "tags": ["more"], "responses": {}}}
+    merged = merge({"title": "all", "version": "1"}, documents)
+    assert merged["tags"] == [{"name": "all"}, {"name": "more"}]
+    assert merged["x-tagGroups"] == [{"name": "a", "tags": ["all"]}, {"name": "b", "tags": ["more"]}]
+
+
 def test_a_service_that_did_not_answer_is_named():
     merged = merge({"title": "all", "version": "1"}, {"a": part("a", "/a", Thing=THING), "b": None})
     validate(merged)

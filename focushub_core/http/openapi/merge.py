@@ -5,12 +5,13 @@ Rules that hold here:
 * A document that is missing is named (``x-unavailable``), not lost in silence.
 * Schemas that two services call alike but mean differently get their service's name in front; equal ones are one.
 * Operation ids stay unique, tags and security schemes are united, and of two operations on one path the first stands.
+* Whose a tag is stands in ``x-tagGroups``, which API pages other than ours read, too; the first service's it stays.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any
 
@@ -25,7 +26,8 @@ def merge(
     info: Json, documents: Mapping[str, Json | None], reachable: Reachable = lambda service, path: True
 ) -> Json:
     """One document of those by service; ``None`` for a service that did not answer."""
-    found: Json = {"openapi": "3.1.1", "info": dict(info), "tags": [], "paths": {}, "components": {}}
+    found: Json = {"openapi": "3.1.1", "info": dict(info), "tags": [], "x-tagGroups": []}
+    found |= {"paths": {}, "components": {}}
     for service, document in documents.items():
         if document is not None:
             _add(found, service, _kept(document, service, reachable))
@@ -52,13 +54,20 @@ def _add(found: Json, service: str, document: Json) -> None:
         inner = document.get("components", {}).get(section, {})
         if inner:
             found["components"].setdefault(section, {}).update(inner)
-    known = {tag["name"] for tag in found["tags"]}
-    found["tags"] += [tag for tag in document.get("tags", ()) if tag["name"] not in known]
+    _add_tags(found, service, document.get("tags", ()))
     names = {operation["operationId"] for item in found["paths"].values() for operation in item.values()}
     for path, item in document["paths"].items():
         target = found["paths"].setdefault(path, {})
         for method, operation in item.items():
             target.setdefault(method, _named(operation, names, service))
+
+
+def _add_tags(found: Json, service: str, tags: Iterable[Json]) -> None:
+    known = {tag["name"] for tag in found["tags"]}
+    new = [tag for tag in tags if tag["name"] not in known]
+    if new:
+        found["tags"] += new
+        found["x-tagGroups"].append({"name": service, "tags": [tag["name"] for tag in new]})
 
 
 def _named(operation: Json, names: set[str], service: str) -> Json:
