@@ -35,14 +35,16 @@ def main() -> None:
     found = "sha512-" + base64.b64encode(hashlib.sha512(packed).digest()).decode()
     if found != INTEGRITY:
         raise SystemExit(f"swagger-ui-dist {VERSION} is {found}, not {INTEGRITY}")
+    lines = [f"swagger-ui-dist {VERSION}", INTEGRITY]
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         for name in PACKED:
+            content = _read(archive, name)
             # Without a date, so that equal files give equal bytes.
-            packed_again = gzip.compress(_read(archive, name), compresslevel=9, mtime=0)
-            (ASSETS / f"{name}.gz").write_bytes(packed_again)
+            (ASSETS / f"{name}.gz").write_bytes(gzip.compress(content, compresslevel=9, mtime=0))
+            lines.append(f"{hashlib.sha256(content).hexdigest()}  {name}")
         for name, kept_as in TEXTS.items():
             (ASSETS / kept_as).write_bytes(_read(archive, name))
-    (ASSETS / "VERSION").write_text(f"swagger-ui-dist {VERSION}\n{INTEGRITY}\n")
+    (ASSETS / "VERSION").write_text("\n".join(lines) + "\n")
 
 
 def _read(archive: tarfile.TarFile, name: str) -> bytes:
