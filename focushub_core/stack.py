@@ -74,7 +74,8 @@ class ServiceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[services.<key>]``: a service of the stack; one without ``database`` has none.
 
     ``prefixes`` are the paths that the gateway sends to it. Of these, those under ``public`` need no token, and
-    requests under ``day_aware`` get the person's day settings with them.
+    requests under ``day_aware`` get the person's day settings with them; a POST under ``keyed`` acts once for each
+    ``Idempotency-Key``, so that it may be sent again.
     """
 
     port: Port
@@ -82,6 +83,7 @@ class ServiceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database: Identifier | None = None
     public: tuple[Prefix, ...] = ()
     day_aware: tuple[Prefix, ...] = ()
+    keyed: tuple[Prefix, ...] = ()
 
 
 Counted = Literal["user", "address", "route"]
@@ -125,6 +127,7 @@ class ServiceEntry(msgspec.Struct, frozen=True):
     database: str | None = None
     public: tuple[str, ...] = ()
     day_aware: tuple[str, ...] = ()
+    keyed: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from focushub_core.balancer.health import CheckResult, Health, HealthSettings, Outcome, State
 from focushub_core.balancer.policies import POLICIES, LeastRequests, RoundRobin
 from focushub_core.balancer.retry import RetryBudget, Stage, may_resend
-from focushub_core.balancer.upstreams import Pool, Upstream
+from focushub_core.balancer.upstreams import Change, Pool, Upstream
 
 __all__ = [
     "POLICIES",
+    "Change",
     "CheckResult",
     "Health",
     "HealthSettings",

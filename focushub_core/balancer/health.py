@@ -5,9 +5,9 @@ Rules that hold here:
 * Active: ``fall`` failed checks in a row take an upstream down, ``rise`` passed ones bring it up again. The very
   first result decides at once. An upstream that answers "not ready" drains: it gets nothing new from then on.
 * Passive (outlier ejection): ``failures`` failed requests in a row eject an upstream for ``ejection_s`` x n, n
-  counting how often in succession, at most ``longest_ejection_s``.
-* An ejection because nobody could connect ends early when ``rise`` checks pass: they prove just what was missing.
-  One because of bad answers does not: a check does not ask what failed.
+  counting how often in succession, at most ``longest_ejection_s``. One that stands still is ejected at once.
+* An ejection because nobody could connect, or got an answer, ends early when ``rise`` checks pass: they prove just
+  what was missing. One because of bad answers does not: a check does not ask what failed.
 * The clock is an argument, in seconds that never go back.
 """
 
@@ -25,6 +25,12 @@ class Outcome(Enum):
     """No answer, half an answer, nonsense, or 500."""
     UNREACHABLE = "unreachable"
     """No connection."""
+    FROZEN = "frozen"
+    """It has requests, and answers neither them nor a probe."""
+
+
+# A member is looked up by a function in Python 3.11, and this is asked for every request.
+_ANSWERED = Outcome.ANSWERED
 
 
 class CheckResult(Enum):
@@ -57,20 +63,35 @@ class HealthSettings:
     longest_ejection_s: float = 300.0
 
 
+@dataclass(frozen=True, slots=True)
+class LastCheck:
+    """An active check: when, what it found, and in words why."""
+
+    at: float
+    result: CheckResult
+    detail: str = ""
+
+
 @dataclass(slots=True)
 class Health:
-    """The health of one upstream."""
+    """The health of one upstream. The public counters only grow; metrics show them."""
 
     settings: HealthSettings = field(default_factory=HealthSettings)
+    answered: int = 0
+    faulty: int = 0
+    unreachable: int = 0
+    frozen: int = 0
+    ejected: int = 0
+    last_check: LastCheck | None = None
     _up: bool | None = None
     _draining: bool = False
     _passed: int = 0
     _failed: int = 0
     _failures: int = 0
-    _ejections: int = 0
+    _ejections: int = 0  # in succession
     _ejected_until: float = float("-inf")
     _ejected_for: float = 0.0
-    _unreachable: bool = False
+    _ejected_by: Outcome = Outcome.FAULTY
 
     @property
     def settled(self) -> bool:
@@ -87,12 +108,24 @@ class Health:
             return State.DRAINING
         return State.UNKNOWN if self._up is None else State.UP
 
+    def why(self, now: float) -> str:
+        """Why it stands there, in words; nothing to say of one that is up."""
+        state, check = self.state(now), self.last_check
+        if state is State.EJECTED:
+            return f"{_CAUSES[self._ejected_by]}; for {self._ejected_until - now:.0f} s more, at most"
+        if state is State.UNKNOWN:
+            return "not checked yet"
+        if state is State.UP or check is None:
+            return ""
+        return check.detail or f"the last check: {check.result.value}"
+
     def usable(self, now: float) -> bool:
         """Whether it gets requests in normal times: `state` is UP or UNKNOWN. Asked for every request."""
         return now >= self._ejected_until and not self._draining and self._up is not False
 
-    def checked(self, result: CheckResult, now: float) -> None:
+    def checked(self, result: CheckResult, now: float, detail: str = "") -> None:
         """Count an active check."""
+        self.last_check = LastCheck(now, result, detail)
         self._draining = result is CheckResult.NOT_READY
         if result is CheckResult.FAILED:
             self._passed, self._failed = 0, self._failed + 1
@@ -102,22 +135,41 @@ class Health:
         self._passed, self._failed = self._passed + 1, 0
         if self._up is None or self._passed >= self.settings.rise:
             self._up = True
-            if self._unreachable:
+            if self._ejected_by is not Outcome.FAULTY:
                 self._ejected_until = min(self._ejected_until, now)
 
     def observed(self, outcome: Outcome, now: float) -> None:
         """Count a request."""
-        if outcome is Outcome.ANSWERED:
+        if outcome is _ANSWERED:
             self._failures = 0
+            self.answered += 1
             return
+        self._count(outcome)
         self._failures += 1
-        if self._failures >= self.settings.failures and now >= self._ejected_until:
+        enough = outcome is Outcome.FROZEN or self._failures >= self.settings.failures
+        if enough and now >= self._ejected_until:
             self._eject(outcome, now)
+
+    def _count(self, outcome: Outcome) -> None:
+        if outcome is Outcome.FAULTY:
+            self.faulty += 1
+        elif outcome is Outcome.UNREACHABLE:
+            self.unreachable += 1
+        else:
+            self.frozen += 1
 
     def _eject(self, outcome: Outcome, now: float) -> None:
         served_s = now - self._ejected_until
         self._ejections = self._ejections + 1 if served_s <= self._ejected_for else 1
         self._ejected_for = min(self.settings.ejection_s * self._ejections, self.settings.longest_ejection_s)
         self._ejected_until = now + self._ejected_for
-        self._unreachable = outcome is Outcome.UNREACHABLE
+        self._ejected_by = outcome
         self._failures = self._passed = 0
+        self.ejected += 1
+
+
+_CAUSES = {
+    Outcome.FAULTY: "request after request failed",
+    Outcome.UNREACHABLE: "nobody could connect",
+    Outcome.FROZEN: "it stood still with requests waiting",
+}

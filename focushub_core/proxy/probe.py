@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+from focushub_core.balancer import Upstream
 from focushub_core.balancer.checker import Ask
 from focushub_core.proxy.engine.links import address, authority
 from focushub_core.proxy.http1 import ProtocolError, ResponseHead, ResponseReader, request_head
@@ -15,19 +16,19 @@ _BLOCK = b"User-Agent: focushub-check\r\nAccept: */*\r\nConnection: close\r\n"
 
 
 def over_http(path: str, timeout_s: float) -> Ask:
-    """Asks origins for ``path``, and waits ``timeout_s`` seconds for the answer's head."""
+    """Asks upstreams for ``path``, and waits ``timeout_s`` seconds for the answer's head."""
 
-    async def ask(origin: str) -> int:
+    async def ask(upstream: Upstream) -> int:
         async with asyncio.timeout(timeout_s):
-            return await _ask(origin, path.encode("ascii"))
+            return await _ask(upstream, path.encode("ascii"))
 
     return ask
 
 
-async def _ask(origin: str, path: bytes) -> int:
-    reader, writer = await asyncio.open_connection(*address(origin))
+async def _ask(upstream: Upstream, path: bytes) -> int:
+    reader, writer = await asyncio.open_connection(*address(upstream.url))
     try:
-        writer.write(request_head(b"GET", path, authority(origin), _BLOCK, None))
+        writer.write(request_head(b"GET", path, authority(upstream.origin), _BLOCK, None))
         answers = ResponseReader()
         while True:
             event = answers.next()

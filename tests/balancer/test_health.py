@@ -117,3 +117,43 @@ def test_who_answers_badly_stays_out_whatever_the_checks_say() -> None:
         health.checked(CheckResult.PASSED, moment)
 
     assert health.state(29) is State.EJECTED
+
+
+def test_one_that_is_frozen_is_out_at_once_and_back_after_two_checks() -> None:
+    health = Health()
+    health.checked(CheckResult.PASSED, 0)
+    health.observed(Outcome.FROZEN, 1)
+    assert health.state(1) is State.EJECTED
+
+    health.observed(Outcome.FROZEN, 2)  # it is still: that makes it no longer
+    health.checked(CheckResult.PASSED, 3)
+    health.checked(CheckResult.PASSED, 4)
+
+    assert health.state(4) is State.UP
+    assert (health.frozen, health.ejected) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("happens", "state", "why"),
+    [
+        ("", State.UNKNOWN, "not checked yet"),
+        ("+", State.UP, ""),
+        ("---", State.DOWN, "a check was answered 500"),
+        ("d", State.DRAINING, "it asks for no more"),
+        ("+5", State.EJECTED, "request after request failed; for 20 s more, at most"),
+        ("+f", State.EJECTED, "it stood still with requests waiting; for 20 s more, at most"),
+        ("+uuuuu", State.EJECTED, "nobody could connect; for 20 s more, at most"),
+    ],
+)
+def test_where_it_stands_is_said_with_the_reason(happens: str, state: State, why: str) -> None:
+    health = Health()
+    details = {"-": "a check was answered 500", "d": "it asks for no more"}
+    for event in happens:
+        if event in RESULTS:
+            health.checked(RESULTS[event], 0, details.get(event, ""))
+        elif event == "5":
+            eject(health, 0)
+        else:
+            health.observed({"f": Outcome.FROZEN, "u": Outcome.UNREACHABLE}[event], 0)
+
+    assert (health.state(10), health.why(10)) == (state, why)

@@ -12,6 +12,8 @@ Rules that hold here:
   is never a clean 200.
 * A kept connection that ends without an answer byte was closed under us: a replayable request is sent once more to the
   same upstream, on a new one, and nobody is to blame. Others get a 502 problem: the upstream may have had it.
+* What waits for an upstream that proves to be frozen goes elsewhere, if it is replayable and there is an elsewhere.
+  It is not counted against the budget of retries: it costs the upstream nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from focushub_core.balancer import Outcome, Stage, Upstream, may_resend
-from focushub_core.balancer.retry import IDEMPOTENT
 from focushub_core.errors import BadGateway, FocusHubError, GatewayTimeout, Unavailable
 from focushub_core.proxy.engine.answers import date
 from focushub_core.proxy.engine.limits import KEPT
@@ -38,6 +39,7 @@ from focushub_core.proxy.http1 import (
     request_head,
     response_head,
 )
+from focushub_core.proxy.replay import replayable
 from focushub_core.proxy.rewrite import request_block, response_block, trailers
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
 INTERIM = 16
 """Interim answers (1xx) that one request may have."""
-_IDEMPOTENT = frozenset(method.encode() for method in IDEMPOTENT)
+_ANSWERED, _FAULTY = Outcome.ANSWERED, Outcome.FAULTY  # a member is looked up by a function in Python 3.11
 
 _log = logging.getLogger(__name__)
 
@@ -109,8 +111,8 @@ class Exchange:
         self._engine = engine
         self._client = client
         self._head = head
+        self._route = route
         self._pool = route.pool
-        self._sent_too = route.sent
         self._id = request_id
         self._tried: list[Upstream] = []
         self._parts: list[bytes] = []  # of the answer
@@ -165,7 +167,10 @@ class Exchange:
             link = None
         else:
             upstream = self._pool.choose(now, self._tried)
-            assert upstream is not None  # a pool is never empty, and `_failed` looks before it comes here
+            if upstream is None:
+                self._over = True
+                self._client.refuse(_nobody())
+                return
             self._tried.append(upstream)
             self._upstream = upstream
             link = self._engine.links.take(upstream)
@@ -191,7 +196,7 @@ class Exchange:
         if isinstance(error, TimeoutError):
             problem: FocusHubError = GatewayTimeout("no connection in time", code="upstream_timeout")
         else:
-            problem = Unavailable("nobody who serves this can be reached", code="upstream_unreachable")
+            problem = _nobody()
         self._failed(Stage.CONNECT, Outcome.UNREACHABLE, problem)
 
     def _ask(self, link: Link) -> None:
@@ -199,7 +204,7 @@ class Exchange:
         self._link = link
         if not self._block:
             self._block = request_block(head, self._client.side, self._id)
-        block = self._block + self._sent_too if self._sent_too else self._block
+        block = self._block + self._route.sent if self._route.sent else self._block
         if head.expects and not self.body_over:
             # RFC 9110 section 10.1.1: a proxy that does not know the answer forwards the expectation
             block += b"Expect: 100-continue\r\n"
@@ -237,7 +242,7 @@ class Exchange:
         upstream, link = self._upstream, self._link
         assert upstream is not None
         assert link is not None
-        upstream.health.observed(Outcome.FAULTY if head.status == 500 else Outcome.ANSWERED, now)
+        upstream.health.observed(_FAULTY if head.status == 500 else _ANSWERED, now)
         framing = head.length if head.framing is None and head.status != 204 else head.framing
         self._client.write(self._head_of(head, framing) + body)
         self._link, self._busy, self._over = None, False, True
@@ -251,7 +256,7 @@ class Exchange:
             return
         assert self._upstream is not None
         self._answer = head
-        self._observe(Outcome.FAULTY if head.status == 500 else Outcome.ANSWERED)
+        self._observe(_FAULTY if head.status == 500 else _ANSWERED)
         if head.framing is None or 0 <= head.framing <= KEPT:
             return
         self.streams = True
@@ -262,6 +267,8 @@ class Exchange:
         self._client.write(self._head_of(head, framing))
 
     def on_data(self, data: bytes) -> None:
+        assert self._upstream is not None
+        self._upstream.pieces += 1
         if not self.streams:
             self._parts.append(data)
             return
@@ -291,12 +298,17 @@ class Exchange:
     def on_lost(self, error: BaseException | None) -> None:
         link = self._link
         assert link is not None
-        if link.used and not link.answered and self._head.method in _IDEMPOTENT and not self._sent:
+        if link.used and not link.answered and not self._sent and self._replayable():
             self._leave(clean=False)
             self._again = True
             self._attempt(self._engine.clock())
             return
         self._broken(BadGateway("the answer broke off", code="upstream_broke_off"), error)
+
+    def on_frozen(self) -> None:
+        now = self._engine.clock()
+        if not self.streams and self._may_go_elsewhere(Stage.SENT, now, free=True):
+            self._go_elsewhere("frozen", now)
 
     def on_gone(self) -> None:
         self._over = True
@@ -360,22 +372,31 @@ class Exchange:
         now = self._engine.clock()
         _log.info("%s: %s failed: %s", self._pool.name, self._upstream.url, problem.code)
         self._observe(outcome)
-        self._leave(clean=False)
-        self._answer, self._again = None, False
-        self._parts.clear()
-        if not last and self._may_go_elsewhere(stage, now):
-            self.wants_body = False
-            self._attempt(now)
+        if not last and self._may_go_elsewhere(stage, now, free=stage is Stage.CONNECT):
+            self._go_elsewhere(stage.name.lower(), now)
             return
+        self._leave(clean=False)
         self._over = True
         self._client.refuse(problem)
 
-    def _may_go_elsewhere(self, stage: Stage, now: float) -> bool:
-        if now >= self._deadline or len(self._tried) >= len(self._pool.upstreams):
+    def _replayable(self) -> bool:
+        return replayable(self._head, self._route.keyed)
+
+    def _may_go_elsewhere(self, stage: Stage, now: float, *, free: bool) -> bool:
+        """``free`` where the budget of retries is not asked."""
+        if now >= self._deadline or all(upstream in self._tried for upstream in self._pool.upstreams):
             return False
-        if not may_resend(stage, replayable=self._head.method in _IDEMPOTENT, body_at_hand=not self._sent):
+        if not may_resend(stage, replayable=self._replayable(), body_at_hand=not self._sent):
             return False
-        return stage is Stage.CONNECT or self._engine.budget.take(now)
+        return free or self._engine.budget.take(now)
+
+    def _go_elsewhere(self, reason: str, now: float) -> None:
+        self._pool.retries[reason] += 1
+        self._leave(clean=False)
+        self._answer, self._again = None, False
+        self._parts.clear()
+        self.wants_body = False
+        self._attempt(now)
 
     def _observe(self, outcome: Outcome) -> None:
         assert self._upstream is not None
@@ -396,3 +417,7 @@ class Exchange:
     def _finish(self, status: int) -> None:
         self._over = True
         self._client.finished(status, self._engine.clock())
+
+
+def _nobody() -> Unavailable:
+    return Unavailable("nobody who serves this can be reached", code="upstream_unreachable")

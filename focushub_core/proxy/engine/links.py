@@ -5,7 +5,7 @@ Rules that hold here:
 * A connection serves one exchange at a time. It is kept only if both messages on it ended as they should, and nothing
   came behind the answer: so no answer can belong to another request than the one it is given to.
 * Bytes on a connection that waits for work, or its end, mean that it is not to be trusted: it is closed.
-* The one used last is used next; those that idle longer than ``kept_s`` are closed.
+* The one used last is used next; those that idle longer than ``kept_s`` are closed, and all to an upstream that left.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ class Asking(Protocol):
     def on_room(self) -> None:
         """What was written has gone out: more may follow."""
 
+    def on_frozen(self) -> None:
+        """The upstream answers nobody: go elsewhere if that is allowed, or wait on."""
+
 
 class Link(asyncio.Protocol):
     """One connection to an upstream."""
@@ -71,7 +74,7 @@ class Link(asyncio.Protocol):
         self._links = links
         self._reader = ResponseReader(links.names, _LIMITS)
         self.upstream = upstream
-        self.authority = authority(upstream.url)
+        self.authority = authority(upstream.origin)
         self.asking: Asking | None = None
         self.used = False
         """Whether it has served before: then it may have been closed under us."""
@@ -99,6 +102,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+        self._links.open.add(self)
 
     def data_received(self, data: bytes) -> None:
         asking = self.asking
@@ -132,6 +136,7 @@ class Link(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._links.open.discard(self)
         self._links.forget(self)
         if self.asking is not None:
             self.asking.on_lost(exc)
@@ -155,11 +160,12 @@ def _tell(asking: Asking, event: Event) -> None:
 
 
 class Links:
-    """The idle connections to all upstreams, and the way to new ones. Watched by the wheel while any idle."""
+    """The connections to all upstreams, those that idle, and the way to new ones. Watched by the wheel."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, names: Names, kept_s: float) -> None:
         self.names = names
         self.slot = 0
+        self.open: set[Link] = set()
         self._loop = loop
         self._kept_s = kept_s
         self._idle: dict[Upstream, list[Link]] = {}
@@ -174,6 +180,9 @@ class Links:
         """``link`` waits for its next exchange from ``now`` on."""
         idle = self._idle.get(link.upstream)
         if idle is None:
+            if link.upstream.left:
+                link.transport.abort()
+                return
             idle = self._idle[link.upstream] = []
         if self._closed or len(idle) >= MOST_KEPT or link.transport.is_closing():
             link.transport.abort()
@@ -194,11 +203,20 @@ class Links:
             _, link = await self._loop.create_connection(lambda: Link(self, upstream), host, port)
         return link
 
+    def forsake(self, upstream: Upstream) -> None:
+        """``upstream`` answers nobody: who waits for it may go elsewhere."""
+        for link in [link for link in self.open if link.upstream is upstream]:
+            if link.asking is not None:
+                link.asking.on_frozen()
+
     def look(self, now: float) -> float:
         """Close those that have waited too long; the oldest are in front."""
-        for idle in self._idle.values():
-            while idle and now - idle[0].idle_since > self._kept_s:
+        for upstream in list(self._idle):
+            idle = self._idle[upstream]
+            while idle and (upstream.left or now - idle[0].idle_since > self._kept_s):
                 idle.pop(0).transport.abort()
+            if upstream.left:
+                del self._idle[upstream]
         return now + 1.0
 
     def close(self) -> None:

@@ -31,7 +31,8 @@ class Route(msgspec.Struct):
     """Who answers: an upstream of ``pool``, or ``handler``; or nobody, for the reason that ``refusal`` says.
 
     ``label`` names it in logs and metrics: of bounded variety. ``sent`` are further field lines for the upstream,
-    ``told`` for the client, on whatever answer it gets.
+    ``told`` for the client, on whatever answer it gets. A POST below one of the paths ``keyed``
+    with an ``Idempotency-Key`` acts once, however often it comes: it may be sent again.
     """
 
     label: str
@@ -40,6 +41,7 @@ class Route(msgspec.Struct):
     refusal: FocusHubError | None = None
     sent: bytes = b""
     told: bytes = b""
+    keyed: tuple[str, ...] = ()
     user: object = None
     """Who asks, where that is known: for the handler."""
 
