@@ -1,4 +1,5 @@
-"""What happens around every request of a part: its id, its deadline, its line, its numbers, and its errors' answers.
+"""What happens around every request of a part: its id, its trace, its deadline, its line, its numbers, and its errors'
+answers.
 
 Rules that hold here:
 
@@ -19,16 +20,21 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from multidict import istr
 
 from focushub_core import deadline
 from focushub_core.errors import MethodNotAllowed, NotFound
 from focushub_core.http import problems
+from focushub_core.telemetry import trace
 from focushub_core.telemetry.access import CLIENT_GONE, QUIET, AccessLog
 from focushub_core.telemetry.context import HEADER, request_id, take_up
 from focushub_core.telemetry.counters import RequestCounters
 from focushub_core.telemetry.observe import UNMATCHED
+from focushub_core.telemetry.tracing import Tracer
 
 UNMATCHED_PATH = UNMATCHED.replace("}", ":.*}")
+
+_TRACEPARENT, _TRACESTATE = istr(trace.TRACEPARENT), istr(trace.TRACESTATE)
 
 Serve = Callable[..., Awaitable[web.StreamResponse]]
 """What is around a handler: ``(request, handler)``, as aiohttp's middlewares are, and ``route`` where it is known."""
@@ -42,23 +48,27 @@ def observed(
     *,
     show_internals: bool,
     seconds: float,
+    tracer: Tracer | None = None,
 ) -> Serve:
     """Serves a request for ``seconds`` at most, and says of it what there is to say."""
 
     async def serve(request: web.Request, handler: Handler, route: str | None = None) -> web.StreamResponse:
-        # Neither is reset at the end: the answer's head is written after this returns, and the next request on the
-        # connection sets its own.
+        # None of these is reset at the end: the answer's head is written after this returns, and the next request on
+        # the connection sets its own.
         headers = request.headers
         ident = take_up(headers.get(HEADER))
         request_id.set(ident)
         deadline.start(deadline.take_up(headers.get(deadline.HEADER), seconds))
-        status = CLIENT_GONE
+        traced = _trace_of(request, ident, tracer) if tracer is not None or _TRACEPARENT in headers else None
+        trace.current.set(traced)
+        status, failed = CLIENT_GONE, None  # the exception itself would keep its frames, and they it
         requests.in_flight += 1
         started = perf_counter()
         try:
             response = await handler(request)
             status = response.status
         except Exception as error:  # noqa: BLE001 - the edge of the process
+            failed = type(error)
             status = getattr(error, "status", status)  # of a redirection, which is raised on
             response = problems.answer(error, show_internals=show_internals)
             status = response.status
@@ -68,11 +78,25 @@ def observed(
             if route is None:
                 route = route_of(request)
             requests.answered(request.method, route, status, took)
+            if traced is not None:
+                traced.end(route, status, failed)
             if status >= 500 or route not in QUIET:
-                access.write(request.method, request.rel_url.raw_path, route, status, took, ident)
+                trace_id = None if traced is None else traced.trace_id
+                access.write(request.method, request.rel_url.raw_path, route, status, took, ident, trace_id)
         return response
 
     return serve
+
+
+def _trace_of(request: web.Request, ident: str, tracer: Tracer | None) -> trace.Trace | None:
+    """What the request belongs to; with a ``tracer`` it has a span of its own, unless a machine asks how we are."""
+    headers = request.headers
+    came = trace.take_up(headers.getall(_TRACEPARENT, ()), headers.getall(_TRACESTATE, ()))
+    if tracer is None or request.path in QUIET:
+        return came
+    serving = tracer.serving(request.method, request.rel_url.raw_path, ident, came)
+    serving.attach()
+    return serving
 
 
 def unobserved(draining: Callable[[], bool], *, show_internals: bool, seconds: float) -> Serve:

@@ -28,7 +28,7 @@ CLIENT_GONE = 499
 
 _LOGGER = "focushub.access"
 
-_Record = tuple[float, str, str, str, int, float, str]
+_Record = tuple[float, str, str, str, int, float, str, str | None]
 
 
 class AccessLog:
@@ -47,15 +47,22 @@ class AccessLog:
         self._start = f'","level":"info","part":"{part}","logger":"{_LOGGER}","message":"'
 
     def write(  # noqa: PLR0917 (a record made for each line would cost as much as the line)
-        self, method: str, path: str, route: str, status: int, seconds: float, request_id: str
+        self,
+        method: str,
+        path: str,
+        route: str,
+        status: int,
+        seconds: float,
+        request_id: str,
+        trace_id: str | None = None,
     ) -> None:
         """One line. ``path`` is printable ASCII; so is all else, and without quotes."""
         if not self.enabled:
             return
         if self._stream is None:
-            self._log(method, path, route, status, seconds, request_id)
+            self._log(method, path, route, status, seconds, request_id, trace_id)
             return
-        self._records.append((self._clock(), method, path, route, status, seconds, request_id))
+        self._records.append((self._clock(), method, path, route, status, seconds, request_id, trace_id))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(EVERY_S, self.flush)
         elif len(self._records) >= LARGEST:
@@ -73,26 +80,36 @@ class AccessLog:
 
     def _as_json(self) -> Iterator[str]:
         prefix, before, start = "", -1, self._start
-        for now, method, path, route, status, seconds, request_id in self._records:
+        for now, method, path, route, status, seconds, request_id, trace_id in self._records:
             if (second := int(now)) != before:
                 before, prefix = second, _until_seconds(second)
             shown = msgspec.json.encode(path).decode()[1:-1] if '"' in path or "\\" in path else path
+            traced = "" if trace_id is None else f',"trace_id":"{trace_id}"'
             yield (
                 f'{{"ts":"{prefix}.{int((now - second) * 1000):03d}Z{start}{method} {shown} {status}",'
                 f'"method":"{method}","route":"{route}","status":{status},"ms":{seconds * 1000:.1f},'
-                f'"request_id":"{request_id}"}}\n'
+                f'"request_id":"{request_id}"{traced}}}\n'
             )
 
     def _as_text(self) -> Iterator[str]:
-        for now, method, path, route, status, seconds, request_id in self._records:
+        for now, method, path, route, status, seconds, request_id, trace_id in self._records:
+            traced = "" if trace_id is None else f" trace_id={trace_id}"
             stamp = f"{_until_seconds(int(now))}.{int(now % 1 * 1000):03d}Z"
             yield (
                 f"{stamp} INFO    {self._part:<14} {method} {path} {status} "
-                f"method={method} route={route} status={status} ms={seconds * 1000:.1f} request_id={request_id}\n"
+                f"method={method} route={route} status={status} ms={seconds * 1000:.1f} request_id={request_id}"
+                f"{traced}\n"
             )
 
     def _log(  # noqa: PLR0917
-        self, method: str, path: str, route: str, status: int, seconds: float, request_id: str
+        self,
+        method: str,
+        path: str,
+        route: str,
+        status: int,
+        seconds: float,
+        request_id: str,
+        trace_id: str | None = None,
     ) -> None:
         extra = {
             "method": method,
@@ -100,6 +117,7 @@ class AccessLog:
             "status": status,
             "ms": round(seconds * 1000, 1),
             "request_id": request_id,
+            **({} if trace_id is None else {"trace_id": trace_id}),
         }
         logging.getLogger(_LOGGER).info("%s %s %d", method, path, status, extra=extra)
 

@@ -6,7 +6,7 @@ Rules that hold here:
   what is in ``extra`` becomes fields of the line.
 * A line is one line: JSON for machines, or ``time level part message key=value`` for people. New lines
   inside a value are escaped, so that a client cannot forge a line.
-* The request's id is added by itself.
+* The request's id is added by itself, and its trace's id where it has one.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from typing import TextIO
 import msgspec
 
 from focushub_core.telemetry.context import request_id
+from focushub_core.telemetry.trace import current as current_trace
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one JSON object: ``ts, level, part, logger, message, request_id`` and its own fields."""
+    """A record as one JSON object: ``ts, level, part, logger, message, request_id, trace_id`` and its own fields."""
 
     def __init__(self, part: str) -> None:
         super().__init__()
@@ -61,11 +62,14 @@ class TextFormatter(logging.Formatter):
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:
-    """What the caller gave as ``extra``, and the id of the request that is being served."""
+    """What the caller gave as ``extra``, and the ids of the request that is being served and of its trace."""
     fields = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
     current = request_id.get()
     if current is not None:
         fields.setdefault("request_id", current)
+    trace = current_trace.get()
+    if trace is not None:
+        fields.setdefault("trace_id", trace.trace_id)
     return fields
 
 
