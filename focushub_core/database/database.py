@@ -18,8 +18,10 @@ from focushub_core.database.errors import timed_out, unavailable
 from focushub_core.database.migrations import Source
 from focushub_core.database.pool import Pool, PoolStatus
 from focushub_core.database.schema import SchemaMismatch, look
+from focushub_core.database.traced import Traced, about
 from focushub_core.database.unit import opened, unit_of
 from focushub_core.errors import ConfigurationError, FocusHubError, GatewayTimeout, Internal, Unavailable
+from focushub_core.telemetry.tracing import Tracer
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -162,16 +164,23 @@ class Database(Queries):
         self._url, self._name = "", "focushub"
         self._reachable = True
         self._schema: Source | None = None
+        self._tracer: Tracer | None = None
         self._answered_at = 0.0
 
     async def open(
-        self, url: str, *, name: str = "focushub", driver: str | None = None, schema: Source | None = None
+        self,
+        url: str,
+        *,
+        name: str = "focushub",
+        driver: str | None = None,
+        schema: Source | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """Begin to connect. PostgreSQL being down is no failure: queries are 503 until it is there.
 
         ``name`` shows in ``pg_stat_activity``; ``driver`` is used instead of the declared one. With ``schema``,
-        migrations, queries are 503 until the database is what these make. Raises ConfigurationError on an address
-        that is none, and for a driver that is not installed.
+        migrations, queries are 503 until the database is what these make. ``tracer`` records queries. Raises
+        ConfigurationError on an address that is none, and for a driver that is not installed.
         """
         if urlsplit(url).scheme not in {"postgresql", "postgres"}:
             raise ConfigurationError("a database's address begins with postgresql://")
@@ -179,6 +188,7 @@ class Database(Queries):
         self._driver = driver or self._driver
         load(self._driver)
         self._url, self._name, self._reachable, self._schema = url, name, True, schema
+        self._tracer = tracer
         self._pool = Pool(self._connect, min_size=self._min_size, max_size=self._max_size)
         self._pool.start()
 
@@ -296,7 +306,7 @@ class Database(Queries):
         if not self._reachable:
             _log.info("the database can be used again")
         self._reachable = True
-        return connection
+        return connection if self._tracer is None else Traced(connection, self._tracer, about(self._url))
 
     async def _look_at_schema(self, connection: DriverConnection, timeout: float) -> None:
         if self._schema is None:
