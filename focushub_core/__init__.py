@@ -50,16 +50,16 @@ if TYPE_CHECKING:
     from focushub_core.http.pages import Pager, Paging
     from focushub_core.http.soft_delete import SoftDelete
     from focushub_core.identity import User
-    from focushub_core.part import Part
     from focushub_core.ratelimit import limit
     from focushub_core.rules import Rule, Wrong
     from focushub_core.service import Service, ServiceSettings
     from focushub_core.settings import Secret, Settings
+    from focushub_core.web import WebPart
 
 _WHERE = {
     # a service and what it is made of
     "focushub_core.service": ("Service", "ServiceSettings"),
-    "focushub_core.part": ("Part",),
+    "focushub_core.web": ("WebPart",),
     "focushub_core.database": ("Database",),
     "focushub_core.settings": ("Secret", "Settings"),
     "focushub_core.health": ("Check", "Report"),
@@ -109,7 +109,7 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 __all__ = [  # noqa: RUF022 - grouped as above
     "Service",
     "ServiceSettings",
-    "Part",
+    "WebPart",
     "Database",
     "Secret",
     "Settings",

@@ -47,13 +47,14 @@ from focushub_core.http.soft_delete import SoftDelete
 from focushub_core.identity.keys import KeySource, download
 from focushub_core.identity.user import User
 from focushub_core.identity.verifier import Verifier
-from focushub_core.part import Part
 from focushub_core.ratelimit import Limiter, RateLimits, metrics
 from focushub_core.ratelimit.address import parse_networks
 from focushub_core.ratelimit.limits import limits_of, one_meaning_each
 from focushub_core.settings import Secret, Settings
 from focushub_core.stack import Stack
+from focushub_core.telemetry.families import register
 from focushub_core.telemetry.observe import QUIET
+from focushub_core.web import WebPart
 
 
 class ServiceSettings(Settings, frozen=True, kw_only=True):
@@ -84,7 +85,7 @@ class DatabaseSettings(Settings, frozen=True, kw_only=True):
     database_driver: Literal["asyncpg", "aiopg"] = "asyncpg"
 
 
-class Service(Part):
+class Service(WebPart):
     """Subclass it, declare, ``run()``."""
 
     settings_type: ClassVar[type[Settings]] = ServiceSettings
@@ -184,7 +185,7 @@ class Service(Part):
 
     @classmethod
     def run(cls) -> None:
-        """`Part.run`; as ``python notes.py migrate``, brings the database up to date and ends.
+        """`RoutedPart.run`; as ``python notes.py migrate``, brings the database up to date and ends.
 
         That is for a service outside of a stack; in one, `focushub up` and `focushub migrate` do it.
         """
@@ -240,7 +241,7 @@ class Service(Part):
         )
         if self.settings.redis_url is not None:
             self.checks.append(Check("redis", limiter.look, required=False))
-        metrics.register(limiter, self.metrics.registry)
+        register(lambda: metrics.families(limiter), self.metrics.registry)
         self.shown["limits"] = limiter.state
         return RateLimits(
             limiter, user=self._person, trusted=parse_networks(self.settings.trusted_proxies), exempt=QUIET

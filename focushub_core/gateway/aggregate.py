@@ -2,10 +2,11 @@
 
 Rules that hold here:
 
-* All sections are asked at once. Each has its own deadline, all share one; a section that is late is reported,
-  not waited for.
+* All sections are asked at once. Each has its share of one deadline; one that is late is reported, not waited for.
 * With at least one section the answer is 200, ``partial`` where some are missing, and ``X-Partial`` names those.
-  With none it is a 503 problem with ``Retry-After``.
+  With none, or without one that is required, it is a 503 problem with ``Retry-After``.
+* A section's data is what the service said: JSON that is looked at, but neither taken apart nor written anew unless the
+  section has a ``shape``.
 * What a failing service said never reaches the client: a section is ``ok`` with its data, or ``unavailable`` with
   a code of ours. A 401 is the exception: the token is no longer good, so the whole answer is 401.
 """
@@ -19,8 +20,11 @@ from typing import Any
 
 import msgspec
 
-from focushub_core.deadline import start
+from focushub_core.deadline import left
 from focushub_core.errors import FocusHubError, GatewayTimeout, Unauthorized, Unavailable
+from focushub_core.proxy.engine.call import Reply
+
+__all__ = ["Aggregate", "Fetch", "Outcome", "Reply", "Section", "gather", "read"]
 
 SECTION_DEADLINE = 0.8
 """Seconds that one section may take."""
@@ -31,19 +35,17 @@ _log = logging.getLogger(__name__)
 
 
 class Section(msgspec.Struct, frozen=True):
-    """A part of the answer: which service is asked for which path, and how its JSON becomes the section's data."""
+    """A part of the answer: which service is asked for which path, and how its JSON becomes the section's data.
+
+    Without it there is no answer if it is ``required``. ``seconds`` is its share of the whole's deadline.
+    """
 
     name: str
     service: str
     path: str
-    shape: Callable[[Any], Any] = lambda data: data
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """What a service answered."""
-
-    status: int
-    body: bytes
+    shape: Callable[[Any], Any] | None = None
+    required: bool = False
+    seconds: float = SECTION_DEADLINE
 
 
 Fetch = Callable[[Section], Awaitable[Reply]]
@@ -67,6 +69,7 @@ class Aggregate(msgspec.Struct, frozen=True):
     """All sections' outcomes, by name."""
 
     outcomes: Mapping[str, Outcome]
+    required: frozenset[str] = frozenset()
 
     @property
     def missing(self) -> list[str]:
@@ -74,30 +77,49 @@ class Aggregate(msgspec.Struct, frozen=True):
         return [name for name, outcome in self.outcomes.items() if outcome.code is not None]
 
     def sections(self) -> dict[str, Any]:
-        """The sections as they stand in the answer; `Unavailable` where none has data."""
-        if len(self.missing) == len(self.outcomes):
+        """The sections as they stand in the answer; `Unavailable` where none has data, or a required one has not."""
+        missing = self.missing
+        if len(missing) == len(self.outcomes):
             raise Unavailable("None of the services behind this answered.", code="upstreams_unavailable")
+        if lacking := [name for name in missing if name in self.required]:
+            names = ", ".join(lacking)
+            raise Unavailable(
+                f"What this cannot do without did not come: {names}.", code="section_unavailable"
+            )
         return {name: outcome.document() for name, outcome in self.outcomes.items()}
 
 
 async def gather(sections: Sequence[Section], fetch: Fetch, *, deadline: float = TOTAL_DEADLINE) -> Aggregate:
     """Asks all ``sections`` at once; raises `Unauthorized` if a service no longer takes the token."""
-    each = min(SECTION_DEADLINE, deadline)
-    outcomes = await asyncio.gather(*(_ask(section, fetch, each) for section in sections))
-    return Aggregate({section.name: outcome for section, outcome in zip(sections, outcomes, strict=True)})
-
-
-async def _ask(section: Section, fetch: Fetch, seconds: float) -> Outcome:
+    now = asyncio.get_running_loop().time()
+    total = left(deadline)
+    asked = [(section, asyncio.ensure_future(fetch(section))) for section in sections]
     try:
-        async with asyncio.timeout(seconds):
-            start(seconds)  # the section's own: each is asked in a task of its own
-            reply = await fetch(section)
+        for section, reply in sorted(asked, key=lambda pair: pair[0].seconds):
+            if not reply.done():
+                passed = asyncio.get_running_loop().time() - now
+                await asyncio.wait((reply,), timeout=max(0.0, min(section.seconds, total) - passed))
+                if not reply.done():
+                    reply.cancel()
+        outcomes = {section.name: _outcome(section, reply) for section, reply in asked}
+    finally:
+        for _, reply in asked:
+            reply.cancel()
+    return Aggregate(outcomes, frozenset(section.name for section in sections if section.required))
+
+
+def _outcome(section: Section, reply: asyncio.Future[Reply]) -> Outcome:
+    if not reply.done() or reply.cancelled():
+        return Outcome(code="upstream_timeout")
+    try:
+        return read(section, reply.result())
     except (TimeoutError, GatewayTimeout):
         return Outcome(code="upstream_timeout")
+    except Unauthorized:
+        raise
     except FocusHubError as error:
         _log.warning("section failed", extra={"section": section.name, "code": error.code})
         return Outcome(code="upstream_unavailable")
-    return read(section, reply)
 
 
 def read(section: Section, reply: Reply) -> Outcome:
@@ -108,7 +130,8 @@ def read(section: Section, reply: Reply) -> Outcome:
         _log.warning("section failed", extra={"section": section.name, "upstream_status": reply.status})
         return Outcome(code="upstream_error")
     try:
-        return Outcome(section.shape(msgspec.json.decode(reply.body)))
+        data = msgspec.json.decode(reply.body)
+        return Outcome(msgspec.Raw(reply.body) if section.shape is None else section.shape(data))
     except (msgspec.DecodeError, KeyError, TypeError):
         _log.warning("section is not what was agreed", extra={"section": section.name})
         return Outcome(code="upstream_error")

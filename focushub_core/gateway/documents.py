@@ -69,7 +69,7 @@ class Documents:
 def routed_to(table: RouteTable, path: str) -> str | None:
     """The key of the service that a path of a document goes to; its parameters are anything."""
     try:
-        match = table.match(path.replace("{", "").replace("}", ""))
+        match = table.match(path.replace("{", "").replace("}", "").encode())
     except BadRequest:
         return None
     return match.service.key if match else None

@@ -1,33 +1,34 @@
-"""`Gateway`: one door to all services of a stack.
+"""`Gateway`: one door to all services of a stack, on the proxy's engine.
 
 Rules that hold here:
 
-* A request passes three filters before an upstream is chosen: who is it (the token, by local keys), is it within
-  the limits, may it come in without a token. A bad token is counted against its address before it is refused.
+* A request passes the filters (`focushub_core.gateway.filters`) before an upstream is chosen: who is it (the token, by
+  local keys), is it within the limits, may it come in without a token.
 * ``Authorization`` goes on to the service, which verifies it again; nothing else is said about the person. What a
   client claims in ``X-User-*`` is dropped.
-* Its own routes are ordinary handlers; every other path belongs to a service or is 404.
+* Its own routes are ordinary handlers (`focushub_core.gateway.hosted`); any other path is a service's, or 404.
 * Redis away: limits are kept by shares, and it is shown in ``/readyz?verbose``. No service is needed for
   readiness: those that answer should be reachable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, ClassVar
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from focushub_core import settings as settings_module
 from focushub_core.balancer import Pool
-from focushub_core.balancer import metrics as upstream_metrics
 from focushub_core.errors import ConfigurationError, FocusHubError, NotFound, Unauthorized
 from focushub_core.gateway import documents
 from focushub_core.gateway.aggregate import Aggregate, Reply, Section, gather
 from focushub_core.gateway.documents import Documents
-from focushub_core.gateway.routes import Match, RouteTable
+from focushub_core.gateway.filters import Filters, Request, refused
+from focushub_core.gateway.hosted import USER, Hosted
+from focushub_core.gateway.routes import RouteTable
 from focushub_core.gateway.upstreams import UpstreamClient
 from focushub_core.health import Check
 from focushub_core.http.cors import Cors
@@ -35,19 +36,21 @@ from focushub_core.http.docs import ApiPage
 from focushub_core.identity.keys import KeySource, download
 from focushub_core.identity.user import User
 from focushub_core.identity.verifier import Verifier
-from focushub_core.part import Part
-from focushub_core.proxy.forward import Forwarder
-from focushub_core.proxy.hop import hop_of
-from focushub_core.ratelimit import Limiter, RateLimits, metrics
+from focushub_core.proxy.engine import Route
+from focushub_core.proxy.http1 import RequestHead, lines
+from focushub_core.proxy.part import ProxyPart
+from focushub_core.proxy.rewrite import Side
+from focushub_core.proxy.trust import truster
+from focushub_core.ratelimit import Limiter, metrics
 from focushub_core.ratelimit.address import parse_networks
 from focushub_core.ratelimit.configured import policies
+from focushub_core.ratelimit.counting import Counting
+from focushub_core.routed import RoutedPart
 from focushub_core.settings import Secret, Settings
 from focushub_core.stack import Stack
-from focushub_core.telemetry.observe import QUIET, ROUTE, route_of
+from focushub_core.telemetry.families import render
 
-MATCH: web.RequestKey[Match] = web.RequestKey("gateway.match", Match)
-USER: web.RequestKey[User] = web.RequestKey("gateway.user", User)
-REJECTED: web.RequestKey[FocusHubError] = web.RequestKey("gateway.rejected", FocusHubError)
+UNMATCHED = "unmatched"
 
 
 class GatewaySettings(Settings, frozen=True, kw_only=True):
@@ -66,14 +69,15 @@ class GatewaySettings(Settings, frozen=True, kw_only=True):
     """Whether there is a page at ``/docs``; the document that it shows is at ``/openapi.json`` in any case."""
 
 
-class Gateway(Part):
+class Gateway(RoutedPart, ProxyPart):
     """The gateway of a stack. A subclass adds routes of its own, such as a dashboard."""
 
     name = "gateway"
     settings_type: ClassVar[type[Settings]] = GatewaySettings
-    route_of = staticmethod(route_of)
     settings: GatewaySettings
     stack: Stack
+    upstreams: UpstreamClient
+    """Asks services on the gateway's own account; there from `open` on."""
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
         if stack is None:
@@ -82,52 +86,46 @@ class Gateway(Part):
             )
         super().__init__(settings, stack=stack)
         self.table = RouteTable(stack.services.values())
-        self.pools = _pools(stack)
-        upstream_metrics.register(self.pools.values(), self.metrics.registry)
+        self.pool_of = _pools(stack)
+        self.pools.extend(self.pool_of.values())
         self.documents = Documents(stack.services, self.openapi, self.table)
-        self.cors = Cors(stack.gateway.cors.allow)
-        self.forwarder = Forwarder()
-        self.upstreams = UpstreamClient()
-        self.trusted = parse_networks(self.settings.trusted_proxies)
         self.limiter = self._limiter()
-        self.limits = RateLimits(
-            self.limiter,
-            policies(stack),
-            user=_user_id,
-            route=route_of,
-            trusted=self.trusted,
-            exempt=QUIET,
-        )
-        metrics.register(self.limiter, self.metrics.registry)
         self.shown["limits"] = self.limiter.state
         self.verifier = Verifier(
             KeySource(self.fetch_keys), issuer=self.settings.auth_issuer, audience=self.settings.auth_audience
         )
+        counting = Counting(policies(stack), parse_networks(self.settings.trusted_proxies))
+        self.filters = Filters(Cors(stack.gateway.cors.allow), self.verifier, self.limiter, counting)
         self.providers[User] = signed_in
+        self._trusts = truster(self.settings.trusted_proxies)
         if self.settings.redis_url is not None:
             self.checks.append(Check("redis", self.limiter.look, required=False))
 
     def port_in(self, stack: Stack) -> int:
         return stack.gateway.port
 
+    def trusts(self, peer: str) -> bool:
+        return self._trusts(peer)
+
     async def open(self, resources: AsyncExitStack) -> None:
         await super().open(resources)
-        for client in (self.forwarder, self.upstreams):
-            await client.start()
-            resources.push_async_callback(client.close)
+        self.upstreams = UpstreamClient(self.engine)
         resources.push_async_callback(self.limiter.close)
-
-    def middlewares(self) -> Iterable[Any]:
-        return (self.cors.middleware, self._identify, self.limits.middleware, _refuse_rejected)
+        application = web.Application()
+        self.add_routes(application)
+        self._hosted = Hosted(
+            application,
+            show_internals=not self.settings.production,
+            seconds=self.settings.request_seconds,
+        )
+        await self._hosted.open()
+        resources.push_async_callback(self._hosted.close)
 
     def add_routes(self, app: web.Application) -> None:
         super().add_routes(app)
-        app.on_response_prepare.append(self.limits.add_fields)
-        app.on_response_prepare.append(self.cors.add_fields)
         app.router.add_get(documents.PATH, self._openapi)
         if self.settings.docs_page:
             ApiPage(self.stack.name).add_to(app)
-        app.router.add_route("*", "/{path:.*}", self._forward)
 
     def openapi(self) -> dict[str, Any]:
         """The document of its own routes; ``/openapi.json`` answers it merged with the services'."""
@@ -138,7 +136,7 @@ class Gateway(Part):
 
     async def _openapi(self, _: web.Request) -> web.Response:
         async def ask(service: str) -> Reply:
-            return await self.upstreams.get(self.pools[service], documents.PATH, {})
+            return await self.upstreams.get(self.pool_of[service], documents.PATH, {})
 
         return web.Response(body=await self.documents.merged(ask), content_type="application/json")
 
@@ -146,8 +144,8 @@ class Gateway(Part):
         """The JWKS document with the keys that tokens are verified with."""
         return await download(self.settings.auth_jwks_url)
 
-    async def person_fields(self, request: web.Request, user: User) -> Mapping[str, str]:
-        """Further header fields for a day-aware route; a stack's gateway says them."""
+    async def person_fields(self, user: User, authorization: str) -> Mapping[str, str]:
+        """Further header fields for a day-aware route; a stack's gateway says them. ``authorization`` is the user's."""
         return {}
 
     async def aggregate(
@@ -156,39 +154,45 @@ class Gateway(Part):
         """Asks several services at once on behalf of ``request``'s user (`focushub_core.gateway.aggregate`)."""
         sent = {"Authorization": request.headers["Authorization"], **fields}
 
-        async def fetch(section: Section) -> Reply:
-            return await self.upstreams.get(self.pools[section.service], section.path, sent)
+        def fetch(section: Section) -> asyncio.Future[Reply]:
+            return self.upstreams.begin(self.pool_of[section.service], section.path, sent)
 
         return await gather(list(sections), fetch)
 
-    @web.middleware
-    async def _identify(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Who is it? On public routes nobody asks: a stale token must not keep anybody from logging in."""
-        if request.path in QUIET:
-            return await handler(request)
-        match = self.table.match(request.raw_path)
-        if match is not None:
-            request[MATCH] = match
-            request[ROUTE] = match.prefix
-        if "Authorization" in request.headers and not (match and match.public):
-            try:
-                request[USER] = await self.verifier.user_of(request)
-            except FocusHubError as error:
-                request[REJECTED] = error
-        return await handler(request)
+    def more_metrics(self) -> bytes:
+        return render(metrics.families(self.limiter))
 
-    async def _forward(self, request: web.Request) -> web.StreamResponse:
-        match = request.get(MATCH)
+    # A request's way ------------------------------------------------------------------------------------------
+
+    def route(self, path: bytes, head: RequestHead, side: Side) -> Route | Awaitable[Route]:
+        own = self._hosted.label(path)
+        match = self.table.match(path) if own is None else None
+        label = own or (match.prefix if match is not None else UNMATCHED)
+        request = Request(path, head, side, match, label)
+        return self.filters.apply(request, self._forward if own is None else self._answer)
+
+    def _answer(self, request: Request) -> Route:
+        return Route(request.label, handler=self._hosted.answer, told=request.told, user=request.user)
+
+    def _forward(self, request: Request) -> Route | Awaitable[Route]:
+        match = request.match
         if match is None:
-            raise NotFound("No service has this path.")
-        fields: Mapping[str, str] = {}
+            return refused(request, NotFound("No service has this path."))
+        pool = self.pool_of[match.service.key]
         if not match.public:
-            user = signed_in(request)
+            if request.user is None:
+                return refused(request, nobody_known())
             if match.day_aware:
-                fields = await self.person_fields(request, user)
-        pool = self.pools[match.service.key]
-        hop = hop_of(request, self.settings.instance or self.name, self.trusted)
-        return await self.forwarder.forward(request, pool, hop, add=fields.items())
+                return self._forward_with_more(request, pool, request.user)
+        return Route(request.label, pool, told=request.told)
+
+    async def _forward_with_more(self, request: Request, pool: Pool, user: User) -> Route:
+        try:
+            more = await self.person_fields(user, request.authorization or "")
+        except FocusHubError as error:
+            return refused(request, error)
+        sent = lines((name.encode(), value.encode("latin-1")) for name, value in more.items())
+        return Route(request.label, pool, sent=sent, told=request.told)
 
     def _limiter(self) -> Limiter:
         replicas = self.settings.gateway_replicas or self.stack.gateway.replicas
@@ -200,11 +204,16 @@ class Gateway(Part):
         )
 
 
+def nobody_known() -> Unauthorized:
+    """The refusal of a request without a token."""
+    return Unauthorized("Send an access token: Authorization: Bearer <token>.")
+
+
 def signed_in(request: web.Request) -> User:
     """The verified user of ``request``; `Unauthorized` without one."""
     user: User | None = request.get(USER)
     if user is None:
-        raise Unauthorized("Send an access token: Authorization: Bearer <token>.")
+        raise nobody_known()
     return user
 
 
@@ -225,17 +234,3 @@ def _pools(stack: Stack) -> dict[str, Pool]:
 
 def _listed(urls: str) -> list[str]:
     return [url.strip() for url in urls.split(",") if url.strip()]
-
-
-def _user_id(request: web.Request) -> str | None:
-    user = request.get(USER)
-    return str(user.id) if user is not None else None
-
-
-@web.middleware
-async def _refuse_rejected(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A bad token has been counted by now; this is its answer."""
-    error = request.get(REJECTED)
-    if error is not None:
-        raise error
-    return await handler(request)

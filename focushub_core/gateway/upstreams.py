@@ -2,75 +2,43 @@
 
 from __future__ import annotations
 
-import time
-
-import aiohttp
+import asyncio
+import re
+from collections.abc import Mapping
 
 from focushub_core import deadline
-from focushub_core.balancer import Outcome, Pool, Upstream
-from focushub_core.errors import BadGateway, FocusHubError, GatewayTimeout, Unavailable
-from focushub_core.gateway.aggregate import Reply
+from focushub_core.balancer import Pool
+from focushub_core.errors import GatewayTimeout
+from focushub_core.proxy.engine import Engine
+from focushub_core.proxy.engine.call import Call, Reply
+from focushub_core.proxy.http1 import lines
 from focushub_core.telemetry.context import HEADER, request_id
 
+__all__ = ["Reply", "UpstreamClient"]
+
 TIMEOUT_S = 5.0
-LARGEST = 1024 * 1024
-"""Bytes of an answer."""
+_TARGET = re.compile(rb"/[!-~]*")
 
 
 class UpstreamClient:
-    """A client with kept connections. `start` it in a running loop, `close` it there."""
+    """Sends requests by ``engine``, on the connections that it keeps."""
 
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
-    async def start(self) -> None:
-        """Open the client."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15),
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S, sock_connect=1.0),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-
-    async def close(self) -> None:
-        """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-
-    async def get(self, pool: Pool, path: str, fields: dict[str, str]) -> Reply:
-        """The answer of one of ``pool`` to GET ``path``; raises the last upstream's problem if none answers."""
+    def begin(self, pool: Pool, path: str, fields: Mapping[str, str]) -> asyncio.Future[Reply]:
+        """GET ``path`` of one of ``pool``: a reply comes, or the last one's problem. Cancel it when it is late."""
         sent = {**fields, HEADER: request_id.get() or "", **deadline.field(TIMEOUT_S)}
-        tried: list[Upstream] = []
-        problem: FocusHubError = Unavailable(
-            "nobody who serves this can be reached", code="upstream_unreachable"
-        )
-        while (upstream := pool.choose(time.monotonic(), tried)) is not None:
-            tried.append(upstream)
-            try:
-                with upstream.busy():
-                    reply = await self._ask(upstream.url + path, sent)
-            except FocusHubError as error:
-                upstream.health.observed(Outcome.UNREACHABLE, time.monotonic())
-                problem = error
-            else:
-                upstream.health.observed(Outcome.ANSWERED, time.monotonic())
-                return reply
-        raise problem
+        given = [(name.encode(), value.encode("latin-1")) for name, value in sent.items() if value]
+        block, target = lines(given), path.encode()
+        if not _TARGET.fullmatch(target) or block.count(b"\n") != len(given):
+            raise ValueError(f"neither a path nor a field may hold what ends a line: {path!r}")
+        return Call(self._engine, pool, target, block).begin()
 
-    async def _ask(self, url: str, fields: dict[str, str]) -> Reply:
-        assert self._session is not None, "start() comes first"
+    async def get(self, pool: Pool, path: str, fields: Mapping[str, str]) -> Reply:
+        """The answer of one of ``pool`` to GET ``path``; raises the last upstream's problem if none answers."""
         try:
-            async with self._session.get(url, headers=fields, allow_redirects=False) as answer:
-                return Reply(answer.status, await _read(answer))
+            async with asyncio.timeout(deadline.left(TIMEOUT_S)):
+                return await self.begin(pool, path, fields)
         except TimeoutError:
             raise GatewayTimeout("no answer in time", code="upstream_timeout") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable("nobody who serves this can be reached", code="upstream_unreachable") from error
-
-
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for piece in answer.content.iter_any():
-        body += piece
-        if len(body) > LARGEST:
-            raise BadGateway("the answer is too large", code="upstream_invalid")
-    return bytes(body)

@@ -39,14 +39,20 @@ class Verifier:
 
     async def verify(self, token: str) -> User:
         """The user whom ``token`` speaks for now."""
-        digest = hashlib.blake2b(token.encode(), digest_size=16).digest()
-        user = self._known.get(digest)
-        now = self._clock()
+        user = self.remembered(token)
         if user is None:
             keys = await self._keys.keys_for(tokens.key_id(token))
-            user = tokens.verify(token, keys, issuer=self._issuer, audience=self._audience, now=now)
-            self._remember(digest, user)
-        elif user.expires_at <= now - tokens.LEEWAY:
+            user = tokens.verify(
+                token, keys, issuer=self._issuer, audience=self._audience, now=self._clock()
+            )
+            self._remember(_digest(token), user)
+        return user
+
+    def remembered(self, token: str) -> User | None:
+        """The user of a token that was verified before, or None; raises `Rejected` if it has ended since."""
+        digest = _digest(token)
+        user = self._known.get(digest)
+        if user is not None and user.expires_at <= self._clock() - tokens.LEEWAY:
             del self._known[digest]
             raise tokens.Rejected("expired")
         return user
@@ -55,6 +61,10 @@ class Verifier:
         if len(self._known) >= REMEMBERED:
             del self._known[next(iter(self._known))]
         self._known[digest] = user
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.blake2b(token.encode(), digest_size=16).digest()
 
 
 def bearer(authorization: str | None) -> str:

@@ -10,7 +10,6 @@ Rules that hold here:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Annotated, ClassVar, Literal
 
@@ -22,8 +21,11 @@ from focushub_core.errors import ConfigurationError, NotFound, Unavailable
 from focushub_core.health import Check
 from focushub_core.proxy.engine import Route, Timeouts
 from focushub_core.proxy.engine.links import address
+from focushub_core.proxy.http1 import RequestHead
 from focushub_core.proxy.part import ProxyPart
 from focushub_core.proxy.probe import over_http
+from focushub_core.proxy.rewrite import Side
+from focushub_core.proxy.trust import truster
 from focushub_core.settings import Settings
 from focushub_core.stack import Stack
 
@@ -68,7 +70,7 @@ class LoadBalancer(ProxyPart):
             (prefix.encode(), Route(prefix, self.pool), Route(prefix + "/{tail}", self.pool))
             for prefix in self.prefixes
         ]
-        self._trusts = _truster(own.trusted_proxies)
+        self._trusts = truster(own.trusted_proxies)
         self.checks.append(Check("gateways", self._probe, words=("available", "unavailable")))
 
     def port_in(self, stack: Stack) -> int | None:
@@ -88,7 +90,7 @@ class LoadBalancer(ProxyPart):
         await checker.start()
         resources.push_async_callback(checker.close)
 
-    def forwarded(self, path: bytes) -> Route:
+    def route(self, path: bytes, head: RequestHead, side: Side) -> Route:
         for prefix, itself, below in self._routes:
             if path.startswith(prefix):
                 if len(path) == len(prefix):
@@ -102,21 +104,6 @@ class LoadBalancer(ProxyPart):
         if not self.pool.up(now):
             states = ", ".join(f"{u.url} {u.health.state(now).value}" for u in self.pool.upstreams)
             raise Unavailable(f"no gateway is usable: {states}")
-
-
-def _truster(networks: str) -> Callable[[str], bool]:
-    """Whether an address lies in one of ``networks``; without any, nothing is loaded for it."""
-    if not networks.strip():
-        return lambda _: False
-    from focushub_core.ratelimit.address import is_trusted, parse_address, parse_networks
-
-    trusted = parse_networks(networks)
-
-    def trusts(peer: str) -> bool:
-        address = parse_address(peer)
-        return address is not None and is_trusted(address, trusted)
-
-    return trusts
 
 
 def _gateways_of(stack: Stack | None) -> list[str]:

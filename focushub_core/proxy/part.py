@@ -1,4 +1,4 @@
-"""A part of a stack on the proxy's engine: what `focushub_core.part.Part` is for services, without a web framework.
+"""A part of a stack on the proxy's engine.
 
 Rules that hold here:
 
@@ -10,17 +10,14 @@ Rules that hold here:
 from __future__ import annotations
 
 import gc
-import sys
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import ClassVar
 
-from focushub_core import settings as settings_module
-from focushub_core import stack as stack_module
 from focushub_core.balancer import Pool
-from focushub_core.errors import BadRequest, ConfigurationError, MethodNotAllowed
-from focushub_core.health import Check, Report, examine
+from focushub_core.errors import BadRequest, MethodNotAllowed
+from focushub_core.part import Part
 from focushub_core.proxy.engine import Answer, Asked, Engine, Route, Timeouts
 from focushub_core.proxy.engine.answers import json
 from focushub_core.proxy.http1 import NotSupported, RequestHead
@@ -29,32 +26,23 @@ from focushub_core.proxy.targets import path_of
 from focushub_core.runtime import process
 from focushub_core.settings import Settings
 from focushub_core.stack import Stack
-from focushub_core.telemetry import counters, logs
+from focushub_core.telemetry import counters
 
 # A request leaves no cycles: its objects are freed as it ends. Each young collection would cost the next one 100 us.
 _THRESHOLDS = (20_000, 20, 50)
 _NO_STORE = (("Cache-Control", "no-store"),)
 
 
-class ProxyPart:
-    """Subclass it and say ``name``, `timeouts`, and `forwarded`."""
+class ProxyPart(Part):
+    """Subclass it and say ``name``, `timeouts`, and `route`."""
 
-    name: ClassVar[str]
-    version: ClassVar[str] = "0.1.0"
-    settings_type: ClassVar[type[Settings]] = Settings
     default_port: ClassVar[int] = 8080
-    settings: Settings
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
-        self.stack = stack
-        self.settings = settings or settings_module.load(
-            self.settings_type, owner=self.name, root=stack.root if stack else None
-        )
-        self.checks: list[Check] = []
+        self._engine: Engine | None = None
+        super().__init__(settings, stack=stack)
         self.pools: list[Pool] = []
         self.share_port = False
-        self._draining = False
-        self._engine: Engine | None = None
         self._resources = AsyncExitStack()
         self._own = {
             path: Route(path.decode(), handler=handler)
@@ -68,10 +56,6 @@ class ProxyPart:
 
     # What a subclass may say --------------------------------------------------------------------------------
 
-    def port_in(self, stack: Stack) -> int | None:
-        """The port that the stack's file gives this part."""
-        return None
-
     def timeouts(self) -> Timeouts:
         """How long things may take."""
         return Timeouts()
@@ -80,30 +64,19 @@ class ProxyPart:
         """Whether what the peer at this address says of who sent a request is believed."""
         return False
 
-    async def open(self, resources: AsyncExitStack) -> None:
-        """Opens what the part needs while it runs; ``resources`` closes it."""
-
-    def forwarded(self, path: bytes) -> Route:
-        """Where a request for ``path`` goes; raises `NotFound` where nowhere."""
+    def route(self, path: bytes, head: RequestHead, side: Side) -> Route | Awaitable[Route]:
+        """What becomes of a request for ``path``, which is not the part's own; raises `NotFound` where nothing."""
         raise NotImplementedError
 
     # What it does -------------------------------------------------------------------------------------------
 
     @property
-    def port(self) -> int:
-        """Where it listens: ``PORT``, else what the stack's file says, else ``default_port``."""
-        if self.settings.port is not None:
-            return self.settings.port
-        return (self.port_in(self.stack) if self.stack else None) or self.default_port
-
-    @property
     def draining(self) -> bool:
-        """Whether it asks for no more work."""
-        return self._draining
+        """Whether it asks for no more work; answers then ask clients to go elsewhere."""
+        return self._engine is not None and self._engine.draining
 
     @draining.setter
     def draining(self, value: bool) -> None:
-        self._draining = value
         if self._engine is not None:
             self._engine.draining = value
 
@@ -117,7 +90,7 @@ class ProxyPart:
         """Open everything and take requests; `url` says where."""
         gc.set_threshold(*_THRESHOLDS)
         self._engine = Engine(
-            self.settings.instance or self.name,
+            self.instance,
             self._route,
             timeouts=self.timeouts(),
             trusts=self.trusts,
@@ -139,29 +112,16 @@ class ProxyPart:
             await self._engine.stop(finish_s)
         await self._resources.aclose()
 
-    async def report(self) -> Report:
-        """Asks every dependency."""
-        return Report(self.name, await examine(self.checks), self.draining)
+    def serve(self) -> int:
+        return process.run(self)
 
-    @classmethod
-    def run(cls) -> None:
-        """Runs the part until SIGTERM (drains first) or SIGINT (finishes what runs); ends the process.
-
-        Wrong settings are named on standard error, all at once, with exit status 1.
-        """
-        try:
-            root = stack_module.find_root(Path.cwd())
-            part = cls(stack=stack_module.load(root) if root else None)
-        except ConfigurationError as error:
-            print(f"{cls.name}: {error}", file=sys.stderr)  # noqa: T201 - logs are not set up yet
-            sys.exit(1)
-        own = part.settings
-        logs.configure(own.instance or part.name, as_json=own.logs_as_json, level=own.log_level)
-        sys.exit(process.run(part))
+    def more_metrics(self) -> bytes:
+        """Further families, in Prometheus' text format."""
+        return b""
 
     # ----------------------------------------------------------------------------------------------------------
 
-    def _route(self, head: RequestHead, side: Side) -> Route:
+    def _route(self, head: RequestHead, side: Side) -> Route | Awaitable[Route]:
         target = head.target
         path = target[: target.index(b"?")] if b"?" in target else target
         if (own := self._own.get(path)) is not None:
@@ -172,7 +132,7 @@ class ProxyPart:
             raise BadRequest("the path can be read in more than one way", code="ambiguous_path")
         if head.upgrade is not None and head.upgrade.lower() != b"h2c":
             raise NotSupported("no other protocol is spoken here")
-        return self.forwarded(path)
+        return self.route(path, head, side)
 
     async def _health(self, _: Asked) -> Answer:
         report = await self.report()
@@ -186,6 +146,8 @@ class ProxyPart:
         body = report.readiness()
         if not _asks(asked.head, "verbose"):
             body = {"status": body["status"]}
+        else:
+            body |= {name: state() for name, state in self.shown.items()}
         return json(200 if report.ready else 503, body, _NO_STORE)
 
     async def _metrics(self, _: Asked) -> Answer:
@@ -195,6 +157,7 @@ class ProxyPart:
                 self.engine.counters.render(),
                 counters.dependencies(report),
                 self._upstreams(self.engine.clock()),
+                self.more_metrics(),
                 counters.process(),
             )
         )

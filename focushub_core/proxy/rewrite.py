@@ -1,7 +1,14 @@
-"""What becomes of a message's header fields on its way through, in bytes: `focushub_core.proxy.headers`' rules.
+"""What becomes of a message's header fields on its way through.
 
-Rules that hold here, beside those:
+Rules that hold here:
 
+* Fields about the connection end with it: ``Connection``, those that it names, and those that RFC 9110 section 7.6.1
+  lists beside it. ``Content-Length`` too: whoever writes the message frames it anew. ``Proxy`` is dropped because
+  CGI would make it ``HTTP_PROXY``, and ``Expect`` because it is answered here.
+* What says who sent a request is ours to say. ``X-Forwarded-*`` counts only if a trusted proxy wrote it; else it is
+  written anew. ``Forwarded`` is dropped, since nobody here keeps it up.
+* A client cannot say who its user is: fields that start with ``X-User-`` are dropped, however they are spelled.
+* What is added is added last, so that no ``Connection: x-forwarded-for`` takes it away.
 * A field is judged by its name, and a name is judged once: the reader's `Names` remember what each spelling means.
   Fields that mean nothing here are never looked at one by one. What came of a head's fields is remembered with them,
   all but the request's id: the same fields come again.
@@ -15,17 +22,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from focushub_core.proxy.headers import FORGEABLE, HOP_BY_HOP
 from focushub_core.proxy.http1 import Fields, Names, RequestHead, ResponseHead, lines
 
 Field = tuple[bytes, bytes]
 
 _DROPPED = b"dropped"
-_FORGEABLE = FORGEABLE.encode()
-_HOP_BY_HOP = frozenset(name.encode() for name in HOP_BY_HOP)
+_FORGEABLE = b"x-user-"
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"proxy-connection",
+        b"keep-alive",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"content-length",
+        b"proxy",
+        b"expect",
+    }
+)
 _CLAIMS = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
 _CARRIED = {b"x-forwarded-port": b"X-Forwarded-Port", b"x-real-ip": b"X-Real-IP"}
 _OURS = frozenset({b"host", b"forwarded", b"x-request-id", b"via", *_CLAIMS, *_CARRIED})
+_LOOKED_AT = {
+    b"authorization": b"Authorization",
+    b"idempotency-key": b"Idempotency-Key",
+    b"origin": b"Origin",
+    b"access-control-request-method": b"Access-Control-Request-Method",
+}
+"""What decides on a request's way, and goes on with it."""
 _ABOUT_THE_CONNECTION = frozenset({b"close", b"keep-alive"})
 
 
@@ -70,12 +96,12 @@ def response_block(head: ResponseHead, name: bytes, request_id: bytes, now: Call
 def _around_id(head: RequestHead, side: Side) -> tuple[bytes, bytes]:
     plain, known = _kept(head.fields, head.options)
     peer, scheme, host = side.peer, side.scheme, head.host
-    carried = b""
+    carried = lines((_LOOKED_AT[name], value) for name, value in known if name in _LOOKED_AT)
     if side.peer_trusted:
         peer = _listed(known, b"x-forwarded-for", peer)
         scheme = _first(known, b"x-forwarded-proto", scheme)
         host = _first(known, b"x-forwarded-host", host)
-        carried = lines((_CARRIED[name], value) for name, value in known if name in _CARRIED)
+        carried += lines((_CARRIED[name], value) for name, value in known if name in _CARRIED)
     return (
         b"%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n%bX-Request-Id: "
         % (lines(plain), peer, scheme, host, carried),
@@ -100,15 +126,15 @@ def trailers(fields: Iterable[Field], names: Names) -> list[Field]:
 
 def _in_requests(lower: bytes) -> bytes:
     plain = lower.replace(b"_", b"-")  # some servers take X_User_Id for X-User-Id
-    if lower in _HOP_BY_HOP or plain.startswith(_FORGEABLE):
+    if lower in HOP_BY_HOP or plain.startswith(_FORGEABLE):
         return _DROPPED
     if plain in _OURS:
         return lower if lower == plain else _DROPPED
-    return b""
+    return lower if lower in _LOOKED_AT else b""
 
 
 def _in_responses(lower: bytes) -> bytes:
-    if lower in _HOP_BY_HOP:
+    if lower in HOP_BY_HOP:
         return _DROPPED
     return lower if lower in (b"via", b"x-request-id", b"date") else b""
 

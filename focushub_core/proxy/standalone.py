@@ -8,7 +8,9 @@ from typing import Literal
 
 from focushub_core.errors import ConfigurationError
 from focushub_core.proxy.engine import Route
+from focushub_core.proxy.http1 import RequestHead
 from focushub_core.proxy.loadbalancer import LoadBalancer, LoadBalancerSettings
+from focushub_core.proxy.rewrite import Side
 from focushub_core.runtime import process, workers
 from focushub_core.settings import Settings
 from focushub_core.stack import Stack
@@ -26,7 +28,7 @@ class StandaloneBalancer(LoadBalancer):
         super().__init__(settings, stack=stack)
         self._every_path = Route("/{path}", self.pool)
 
-    def forwarded(self, path: bytes) -> Route:
+    def route(self, path: bytes, head: RequestHead, side: Side) -> Route:
         return self._every_path
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from difflib import unified_diff
 from pathlib import Path
 
-from focushub_core.part import Part
+from focushub_core.routed import RoutedPart
 
 
-def require_snapshot(kind: type[Part], file: Path) -> None:
+def require_snapshot(kind: type[RoutedPart], file: Path) -> None:
     """Raises `AssertionError` with what differs and how to renew ``file``, where it is not the part's document."""
     now = kind.described()
     kept = file.read_text("utf-8") if file.exists() else ""

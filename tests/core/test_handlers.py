@@ -24,8 +24,8 @@ from focushub_core import (
     Header,
     Instant,
     NotFound,
-    Part,
     Settings,
+    WebPart,
     get,
     post,
 )
@@ -83,7 +83,7 @@ class Wanted(msgspec.Struct, frozen=True):
             raise Wrong(FieldError("size", "unlucky", "Not that one."))
 
 
-class Inn(Part):
+class Inn(WebPart):
     name = "inn-service"
 
     @post("/guests")
@@ -468,7 +468,7 @@ async def test_habits_wrap_a_call_the_services_outermost_and_only_where_they_fit
     async def read() -> Answer[list[str]]:
         return Answer(["function"])
 
-    class Wrapped(Part):
+    class Wrapped(WebPart):
         name = "wrapped"
         routes = (group,)
         habits = (Wrapping("part"),)
@@ -485,7 +485,7 @@ Rank = Annotated[int, msgspec.Meta(ge=1, le=4, description="1 is the most urgent
 
 
 async def test_a_described_number_is_read_from_a_query_like_a_plain_one():
-    class Ranked(Part):
+    class Ranked(WebPart):
         name = "ranked"
 
         @get("/x")
@@ -499,7 +499,7 @@ async def test_a_described_number_is_read_from_a_query_like_a_plain_one():
             assert await wrong_of(response) == (422, {"rank": "too_large", "ranks[0]": "too_small"})
 
 
-class Today(Part):
+class Today(WebPart):
     name = "today"
 
     @get("/v1/tasks/today")

@@ -17,9 +17,9 @@ from focushub_core import (
     Conflict,
     Header,
     Limit,
-    Part,
     Routes,
     Settings,
+    WebPart,
     get,
     post,
 )
@@ -46,7 +46,7 @@ class NewThing(Body):
     labels: list[str] = []
 
 
-class Things(Part):
+class Things(WebPart):
     name = "thing-service"
     routes = (module_routes,)
 
@@ -227,7 +227,7 @@ async def test_liveness_asks_nobody_and_readiness_tells_more_when_asked(client):
 
 
 def test_a_parameter_that_nothing_can_fill_is_refused_when_the_application_is_built():
-    class Odd(Part):
+    class Odd(WebPart):
         name = "odd"
 
         @get("/v1/odd")

@@ -9,11 +9,11 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from focushub_core import Check, Unavailable
-from focushub_core.part import Part
 from focushub_core.settings import Settings
+from focushub_core.web import WebPart
 
 
-class Lamp(Part):
+class Lamp(WebPart):
     """A part that needs a bulb and would like a shade; both are asked at every look."""
 
     name = "lamp"

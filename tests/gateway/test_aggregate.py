@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from focushub_core.errors import BadGateway, Unauthorized, Unavailable
@@ -9,6 +10,11 @@ from focushub_core.gateway.aggregate import Reply, Section, gather
 
 TASKS = Section("tasks", "task", "/v1/tasks/today")
 FOCUS = Section("focus", "focus", "/v1/focus/summary")
+
+
+def sections_of(result):
+    """As they go to the client."""
+    return msgspec.json.decode(msgspec.json.encode(result.sections()))
 
 
 def answering(**replies):
@@ -28,7 +34,7 @@ def answering(**replies):
 async def test_all_sections_answer():
     result = await gather([TASKS, FOCUS], answering(tasks=Reply(200, b'{"due":2}'), focus=Reply(200, b"{}")))
     assert result.missing == []
-    assert result.sections()["tasks"] == {"status": "ok", "data": {"due": 2}}
+    assert sections_of(result)["tasks"] == {"status": "ok", "data": {"due": 2}}
 
 
 async def test_sections_are_asked_at_the_same_time():
@@ -59,8 +65,8 @@ async def test_a_section_that_fails_is_named_and_the_others_are_whole(reply, cod
     fetch = answering(tasks=Reply(200, b"{}"), focus=reply)
     result = await gather([TASKS, FOCUS], fetch, deadline=0.05)
     assert result.missing == ["focus"]
-    assert result.sections()["focus"] == {"status": "unavailable", "error": {"code": code}, "data": None}
-    assert "secret" not in str(result.sections())
+    assert sections_of(result)["focus"] == {"status": "unavailable", "error": {"code": code}, "data": None}
+    assert "secret" not in str(sections_of(result))
 
 
 async def test_data_that_is_not_as_agreed_is_an_error_of_the_section():
@@ -81,3 +87,28 @@ async def test_a_token_that_a_service_refuses_fails_the_whole():
     """G5: not partial."""
     with pytest.raises(Unauthorized):
         await gather([TASKS, FOCUS], answering(tasks=Reply(200, b"{}"), focus=Reply(401, b"")))
+
+
+async def test_without_a_required_section_there_is_no_answer():
+    profile = Section("profile", "auth", "/v1/me", required=True)
+    result = await gather([profile, TASKS], answering(profile=Reply(500, b""), tasks=Reply(200, b"{}")))
+    with pytest.raises(Unavailable, match="profile") as caught:
+        result.sections()
+    assert caught.value.code == "section_unavailable"
+
+
+async def test_each_section_has_its_own_share_of_the_deadline():
+    hasty = Section("focus", "focus", "/v1/focus/summary", seconds=0.01)
+    ready = asyncio.Event()
+
+    async def fetch(section):
+        if section is hasty:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ready.set()  # it was given up while the other one was still waited for
+        await ready.wait()
+        return Reply(200, b"{}")
+
+    result = await gather([TASKS, hasty], fetch)
+    assert (result.missing, result.outcomes["focus"].code) == (["focus"], "upstream_timeout")

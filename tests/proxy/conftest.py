@@ -15,10 +15,8 @@ from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
 
 from focushub_core.balancer import Pool
-from focushub_core.http import problems
 from focushub_core.proxy import engine
-from focushub_core.proxy.forward import Forwarder, Timeouts
-from focushub_core.proxy.headers import Hop
+from focushub_core.proxy.engine import Timeouts
 
 from .raw import Client
 
@@ -52,11 +50,10 @@ class Front:
 
 
 class Bench:
-    """Starts upstreams and fronts, and closes them after the test. ``kind`` says on what a front runs."""
+    """Starts upstreams and fronts, and closes them after the test."""
 
-    def __init__(self, running: AsyncExitStack, kind: str) -> None:
+    def __init__(self, running: AsyncExitStack) -> None:
         self._running = running
-        self.kind = kind
         self.tasks: set[asyncio.Task[object]] = set()
         self.ending = False
 
@@ -99,33 +96,9 @@ class Bench:
 
     async def front(self, *upstreams: str, timeouts: Timeouts | None = None) -> Front:
         """A proxy for these origins."""
-        if self.kind == "engine":
-            return await self._engine(upstreams, timeouts or Timeouts())
-        forwarder = Forwarder(timeouts=timeouts)
-        pool = Pool.of("test", upstreams)
+        return (await self.engine(*upstreams, timeouts=timeouts))[0]
 
-        async def handle(request: web.Request) -> web.StreamResponse:
-            hop = Hop("test", request.remote or "", False, request.scheme, request.host, "id-1234567")
-            return await forwarder.forward(request, pool, hop)
-
-        app = web.Application(middlewares=[problems.middleware(show_internals=True)])
-        app.router.add_route("*", "/{path:.*}", handle)
-        await forwarder.start()
-        self._running.push_async_callback(forwarder.close)
-        url = await self._serve(app)
-        client = await self._running.enter_async_context(ClientSession(url, auto_decompress=False))
-        host, _, port = url.removeprefix("http://").partition(":")
-        return Front(url, host, int(port), pool, client)
-
-    async def _engine(self, upstreams: tuple[str, ...], timeouts: Timeouts) -> Front:
-        own = engine.Timeouts(
-            connect_s=timeouts.connect_s, answer_s=timeouts.answer_s, idle_s=timeouts.idle_s
-        )
-        return (await self.engine(*upstreams, timeouts=own))[0]
-
-    async def engine(
-        self, *upstreams: str, timeouts: engine.Timeouts | None = None
-    ) -> tuple[Front, engine.Engine]:
+    async def engine(self, *upstreams: str, timeouts: Timeouts | None = None) -> tuple[Front, engine.Engine]:
         """A proxy on the engine, and the engine."""
         pool = Pool.of("test", upstreams)
         route = engine.Route("/{path}", pool)
@@ -156,16 +129,10 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
     return {"uvloop": uvloop.new_event_loop}
 
 
-@pytest.fixture
-def kind() -> str:
-    """On what fronts run; a module that is about both says so."""
-    return "engine"
-
-
 @pytest_asyncio.fixture
-async def bench(kind: str) -> AsyncIterator[Bench]:
+async def bench() -> AsyncIterator[Bench]:
     async with AsyncExitStack() as running:
-        made = Bench(running, kind)
+        made = Bench(running)
         running.push_async_callback(made.end)
         yield made
 

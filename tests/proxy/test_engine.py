@@ -349,10 +349,10 @@ async def test_a_refused_request_with_a_small_body_keeps_its_connection(bench: B
 
     inner = engine.route
 
-    def route(head: object) -> object:
+    def route(head: object, side: object) -> object:
         if head.target == b"/no":  # type: ignore[attr-defined]
             raise NotFound()
-        return inner(head)  # type: ignore[arg-type]
+        return inner(head, side)  # type: ignore[arg-type]
 
     engine.route = route  # type: ignore[assignment]
     client = await bench.connect(front)

@@ -9,15 +9,9 @@ import pytest
 from aiohttp import ClientPayloadError, web
 
 from focushub_core.balancer import State
-from focushub_core.proxy.forward import Timeouts
+from focushub_core.proxy.engine import Timeouts
 
 from .conftest import Bench, Script, until
-
-
-@pytest.fixture(params=["engine", "aiohttp"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """The balancer's way, and the gateway's."""
-    return str(request.param)
 
 
 async def head(reader: asyncio.StreamReader) -> str:

@@ -11,16 +11,9 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from focushub_core.proxy.forward import Timeouts
+from focushub_core.proxy.engine import Timeouts
 
 from .conftest import Bench
-
-
-@pytest.fixture(params=["engine", "aiohttp"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """The balancer's way, and the gateway's."""
-    return str(request.param)
-
 
 PIECE = b"0123456789abcdef" * 4096  # 64 KiB
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from focushub_core.proxy.headers import HOP_BY_HOP, Fields, Hop, request_fields, response_fields
+from .fields_model import HOP_BY_HOP, Fields, Hop, request_fields, response_fields
 
 HOP = Hop("load-balancer", "192.0.2.1", False, "http", "example.com", "id-1234567")
 ADDED = [

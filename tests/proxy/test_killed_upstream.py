@@ -15,12 +15,6 @@ from .conftest import Bench, Front, until
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=["engine", "aiohttp"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """The balancer's way, and the gateway's."""
-    return str(request.param)
-
-
 SERVER = """
 import sys, asyncio
 from aiohttp import web

@@ -1,12 +1,10 @@
-"""Rewriting in bytes is what `focushub_core.proxy.headers` says in text, over any fields at all."""
+"""Rewriting in bytes is what the model says in text, over any fields at all."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from focushub_core.proxy import headers
-from focushub_core.proxy.headers import Hop
 from focushub_core.proxy.http1 import RequestHead, RequestReader, ResponseHead, ResponseReader
 from focushub_core.proxy.rewrite import (
     Side,
@@ -16,6 +14,9 @@ from focushub_core.proxy.rewrite import (
     response_names,
     trailers,
 )
+
+from . import fields_model as headers
+from .fields_model import Hop
 
 TEXTS = st.lists(
     st.tuples(

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from focushub_core.ratelimit import Decision, Limiter, Policy, metrics
 from focushub_core.ratelimit.tally import MOST_NAMES, OTHER, Tallies
+from focushub_core.telemetry.families import register, render
 
 
 def decision(name: str, allowed: bool) -> Decision:
@@ -36,10 +37,10 @@ def test_names_of_policies_do_not_grow_without_end() -> None:
 
 async def test_no_key_becomes_a_label() -> None:
     registry, limiter = CollectorRegistry(), Limiter()
-    metrics.register(limiter, registry)
+    register(lambda: metrics.families(limiter), registry)
     for number in range(100):
         await limiter.acquire(f"user-{number}", Policy("user", 5))
-    text = generate_latest(registry).decode()
-
-    assert 'ratelimit_decisions_total{outcome="admitted",policy="user"} 100.0' in text
-    assert "user-" not in text
+    for text in (generate_latest(registry).decode(), render(metrics.families(limiter)).decode()):
+        assert 'ratelimit_leased_decisions_total{policy="user"} 0.0' in text
+        assert "100.0" in next(line for line in text.splitlines() if 'outcome="admitted"' in line)
+        assert "user-" not in text

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from focushub_core import Part, get
+from focushub_core import WebPart, get
 from focushub_core.runtime.serve import _OnAiohttp
 from focushub_core.settings import Settings
 
 begun, ended = asyncio.Event(), asyncio.Event()
 
 
-class Slow(Part):
+class Slow(WebPart):
     name = "slow"
 
     @get("/v1/slow")

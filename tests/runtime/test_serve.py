@@ -17,9 +17,9 @@ import pytest
 
 PART = """
 import asyncio
-from focushub_core import Part, get
+from focushub_core import WebPart, get
 
-class Slow(Part):
+class Slow(WebPart):
     name = "slow"
 
     @get("/v1/slow")

@@ -187,7 +187,8 @@ class ClientConnection(asyncio.Protocol):
         if type(route) is Route:
             self.serve(route, now)
         else:
-            self.serving = Deciding(engine, self, cast(Awaitable[Route], route))
+            coming = cast(Awaitable[Route], route)
+            self.serving = Deciding(engine, self, coming, self._request_id)
 
     def serve(self, route: Route, now: float) -> None:
         """Have the present request answered as ``route`` says."""

@@ -16,9 +16,8 @@ from typing import Any
 
 from focushub_core.balancer import RetryBudget, Upstream
 from focushub_core.proxy.engine.client import ClientConnection
-from focushub_core.proxy.engine.exchange import Exchange
 from focushub_core.proxy.engine.limits import Timeouts
-from focushub_core.proxy.engine.links import Links
+from focushub_core.proxy.engine.links import Connecting, Links
 from focushub_core.proxy.engine.route import Router
 from focushub_core.proxy.engine.wheel import ROUND, Wheel
 from focushub_core.proxy.rewrite import Side, request_names, response_names
@@ -138,7 +137,7 @@ class Engine:
         peer = str(peername[0]) if peername else "unknown"
         return Side(self.name, peer.encode(), self._trusts(peer))
 
-    def connect(self, upstream: Upstream, exchange: Exchange) -> None:
+    def connect(self, upstream: Upstream, exchange: Connecting) -> None:
         """Open a connection to ``upstream`` for ``exchange``; if that is not there any more, it is kept."""
         self.spawn(self._connect(upstream, exchange))
 
@@ -157,7 +156,7 @@ class Engine:
         if status >= 500 or route not in QUIET:
             self.access.write(method, path, route, status, seconds, request_id)
 
-    async def _connect(self, upstream: Upstream, exchange: Exchange) -> None:
+    async def _connect(self, upstream: Upstream, exchange: Connecting) -> None:
         try:
             link = await self.links.connect(upstream, self.timeouts.connect_s)
         except OSError as error:

@@ -52,6 +52,16 @@ class Asking(Protocol):
         """The upstream answers nobody: go elsewhere if that is allowed, or wait on."""
 
 
+class Connecting(Protocol):
+    """Who waits for a connection to an upstream."""
+
+    def connected(self, link: Link) -> bool:
+        """It is there; False if it is not wanted any more."""
+
+    def not_connected(self, upstream: Upstream, error: OSError) -> None:
+        """There is none."""
+
+
 class Link(asyncio.Protocol):
     """One connection to an upstream."""
 

@@ -12,6 +12,7 @@ from focushub_core.proxy.engine.answers import refusal
 from focushub_core.proxy.engine.route import Asked, Handler, Route
 from focushub_core.proxy.engine.wheel import ROUND
 from focushub_core.proxy.http1 import End
+from focushub_core.telemetry import context
 
 if TYPE_CHECKING:
     from focushub_core.proxy.engine.client import ClientConnection
@@ -57,15 +58,18 @@ class Skipping(Idle):
 class Deciding(Idle):
     """It has to be found out what becomes of the request."""
 
-    def __init__(self, engine: Engine, client: ClientConnection, coming: Awaitable[Route]) -> None:
+    def __init__(
+        self, engine: Engine, client: ClientConnection, coming: Awaitable[Route], request_id: str
+    ) -> None:
         self._engine = engine
         self._client = client
-        self._task = engine.spawn(self._decide(coming))
+        self._task = engine.spawn(self._decide(coming, request_id))
 
     def on_gone(self) -> None:
         self._task.cancel()
 
-    async def _decide(self, coming: Awaitable[Route]) -> None:
+    async def _decide(self, coming: Awaitable[Route], request_id: str) -> None:
+        context.request_id.set(request_id)
         try:
             route = await coming
         except FocusHubError as error:

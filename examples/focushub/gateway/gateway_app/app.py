@@ -23,11 +23,11 @@ class FocusHubGateway(Gateway):
 
     async def open(self, resources: AsyncExitStack) -> None:
         await super().open(resources)
-        self.people = People(self.upstreams, self.pools["auth"], self.settings.redis_url)
+        self.people = People(self.upstreams, self.pool_of["auth"], self.settings.redis_url)
         resources.push_async_callback(self.people.close)
 
-    async def person_fields(self, request: web.Request, user: User) -> Mapping[str, str]:
-        settings = await self.people.day_settings(user.id, request.headers["Authorization"])
+    async def person_fields(self, user: User, authorization: str) -> Mapping[str, str]:
+        settings = await self.people.day_settings(user.id, authorization)
         return {HEADER: settings.header()}
 
     @get("/v1/dashboard/today")

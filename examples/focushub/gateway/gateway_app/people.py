@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 import msgspec
 
 from focushub_core import Secret, Unauthorized, Unavailable
 from focushub_core.balancer import Pool
-from focushub_core.gateway.upstreams import UpstreamClient
+from focushub_core.gateway.upstreams import Reply
 from stack_shared.day import DaySettings, key_of
 from stack_shared.zones import zone_named
 
@@ -31,10 +32,17 @@ class Profile(msgspec.Struct, frozen=True):
     day_start_minutes: int
 
 
+class Client(Protocol):
+    """What is needed of `focushub_core.gateway.upstreams.UpstreamClient`."""
+
+    async def get(self, pool: Pool, path: str, fields: Mapping[str, str]) -> Reply:
+        """The answer to GET ``path``."""
+
+
 class People:
     """Looks up day settings; ``redis_url`` is left out where the stack has no Redis."""
 
-    def __init__(self, client: UpstreamClient, auth: Pool, redis_url: Secret | None) -> None:
+    def __init__(self, client: Client, auth: Pool, redis_url: Secret | None) -> None:
         self._client = client
         self._auth = auth
         self._redis = _connect(redis_url.reveal()) if redis_url else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
 import pytest
@@ -11,7 +11,6 @@ from redis import asyncio as aioredis
 from focushub_core import Secret, Unauthorized, Unavailable
 from focushub_core.balancer import Pool
 from focushub_core.gateway.aggregate import Reply
-from focushub_core.gateway.upstreams import UpstreamClient
 from gateway_app.people import People
 from stack_shared.day import key_of
 
@@ -20,14 +19,13 @@ PROFILE = b'{"timezone": "Asia/Tokyo", "week_start": 7, "day_start_minutes": 240
 NOBODY_THERE = Secret("redis://127.0.0.1:1")
 
 
-class Auth(UpstreamClient):
+class Auth:
     """Auth's ``GET /v1/me``, counted."""
 
     def __init__(self, reply: Reply) -> None:
-        super().__init__()
         self.reply, self.asked = reply, 0
 
-    async def get(self, pool: Pool, path: str, fields: dict[str, str]) -> Reply:
+    async def get(self, pool: Pool, path: str, fields: Mapping[str, str]) -> Reply:
         assert (path, fields) == ("/v1/me", {"Authorization": "Bearer t"})
         self.asked += 1
         return self.reply

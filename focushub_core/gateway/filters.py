@@ -1,0 +1,156 @@
+"""What a request passes before an upstream is chosen: pages of other origins, the token, the limits.
+
+Rules that hold here:
+
+* A bad token is counted against its address before it is refused. On public routes nobody asks for one: a stale token
+  must not keep anybody from logging in.
+* What can be said at once is: a token that was verified before, permits that are leased. Only what has to be waited for
+  costs a task.
+* What the limits say, and whether a page may read the answer, stands on every answer, refusals too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from uuid import UUID
+
+import msgspec
+
+from focushub_core.errors import FocusHubError
+from focushub_core.gateway.routes import Match
+from focushub_core.http.cors import Cors
+from focushub_core.identity.user import User
+from focushub_core.identity.verifier import REMEMBERED, Verifier, bearer
+from focushub_core.proxy.engine import Answer, Asked, Route
+from focushub_core.proxy.http1 import RequestHead, lines
+from focushub_core.proxy.rewrite import Side
+from focushub_core.ratelimit import Limiter
+from focushub_core.ratelimit.counting import Counting
+from focushub_core.ratelimit.fields import fields
+from focushub_core.ratelimit.gcra import Charge
+from focushub_core.ratelimit.verdict import Verdict
+
+_text_of: Callable[[UUID], str] = lru_cache(REMEMBERED)(str)
+
+
+class Request(msgspec.Struct):
+    """A request on its way through the filters.
+
+    ``match`` is the service that it is for, if any; ``label`` its route's; ``user`` who asks, ``rejected`` why their
+    token is not good; ``told`` what every answer to it carries.
+    """
+
+    path: bytes
+    head: RequestHead
+    side: Side
+    match: Match | None
+    label: str
+    authorization: str | None = None
+    origin: str | None = None
+    preflight: bool = False
+    forwarded: tuple[str, ...] = ()
+    user: User | None = None
+    rejected: FocusHubError | None = None
+    told: bytes = b""
+
+
+Pass = Callable[[Request], Route | Awaitable[Route]]
+"""Where a request goes that has passed."""
+
+
+class Filters:
+    """The filters of a gateway, in their order."""
+
+    def __init__(self, cors: Cors, verifier: Verifier, limiter: Limiter, counting: Counting) -> None:
+        self._cors = cors
+        self._verifier = verifier
+        self._limiter = limiter
+        self._counting = counting
+        self._trusting = bool(counting.trusted)
+
+    def apply(self, request: Request, then: Pass) -> Route | Awaitable[Route]:
+        """What becomes of ``request``; `then` decides where it goes if it passes."""
+        self._read(request)
+        if self._cors:
+            request.told = _fields_of(self._cors, request.origin)
+            if request.preflight and request.origin is not None and request.head.method == b"OPTIONS":
+                return Route(request.label, handler=self._preflight, told=request.told, user=request.origin)
+        if request.authorization is not None and not (request.match is not None and request.match.public):
+            try:
+                request.user = self._verifier.remembered(bearer(request.authorization))
+            except FocusHubError as error:
+                request.rejected = error
+            else:
+                if request.user is None:
+                    return self._identify(request, then)
+        return self._limit(request, then)
+
+    def _read(self, request: Request) -> None:
+        for name, value in request.head.fields.known:
+            if name == b"authorization":
+                request.authorization = value.decode("latin-1")
+            elif name == b"origin":
+                request.origin = value.decode("latin-1")
+            elif name == b"access-control-request-method":
+                request.preflight = True
+            elif name == b"x-forwarded-for" and self._trusting:
+                request.forwarded += (value.decode("latin-1"),)
+
+    async def _preflight(self, asked: Asked) -> Answer:
+        return Answer(204, fields=self._cors.preflight(str(asked.route.user)).items())
+
+    async def _identify(self, request: Request, then: Pass) -> Route:
+        try:
+            request.user = await self._verifier.verify(bearer(request.authorization))
+        except FocusHubError as error:
+            request.rejected = error
+        found = self._limit(request, then)
+        return found if isinstance(found, Route) else await found
+
+    def _limit(self, request: Request, then: Pass) -> Route | Awaitable[Route]:
+        counting = self._counting
+        charges = counting.charges(
+            request.head.method.decode(),
+            request.path.decode() if counting.by_path else "",
+            request.label,
+            user=None if request.user is None else _text_of(request.user.id),
+            peer=request.side.peer.decode(),
+            forwarded=request.forwarded,
+        )
+        if not charges:
+            return self._admit(request, then)
+        verdict = self._limiter.decide(charges)
+        if verdict is None:
+            return self._ask(request, charges, then)
+        return self._judge(request, verdict, then)
+
+    async def _ask(self, request: Request, charges: tuple[Charge, ...], then: Pass) -> Route:
+        found = self._judge(request, await self._limiter.check(charges), then)
+        return found if isinstance(found, Route) else await found
+
+    def _judge(self, request: Request, verdict: Verdict, then: Pass) -> Route | Awaitable[Route]:
+        policies, limits = fields(verdict.decisions)
+        request.told += f"RateLimit-Policy: {policies}\r\nRateLimit: {limits}\r\n".encode()
+        if verdict.allowed:
+            return self._admit(request, then)
+        try:
+            verdict.enforce()
+        except FocusHubError as error:
+            return refused(request, error)
+        raise AssertionError("a verdict that does not allow has to refuse")
+
+    def _admit(self, request: Request, then: Pass) -> Route | Awaitable[Route]:
+        if request.rejected is not None:
+            return refused(request, request.rejected)
+        return then(request)
+
+
+def refused(request: Request, error: FocusHubError) -> Route:
+    """The way of a request that nobody serves."""
+    return Route(request.label, refusal=error, told=request.told)
+
+
+def _fields_of(cors: Cors, origin: str | None) -> bytes:
+    block = lines((name.encode(), value.encode("latin-1")) for name, value in cors.fields(origin).items())
+    return b"Vary: Origin\r\n" + block

@@ -1,0 +1,165 @@
+"""An aiohttp application behind the engine: its handlers answer requests that the engine has read.
+
+Rules that hold here:
+
+* A handler sees an ordinary `web.Request`, and gives an ordinary `web.Response`. It answers as a whole: for a stream
+  a service is the place, not the gateway.
+* No socket lies between: the request is made of what was read, and what the response writes is gathered.
+* What a handler raises becomes a problem document, as in every part (`focushub_core.http.problems`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+
+from aiohttp import HttpVersion, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from focushub_core import deadline
+from focushub_core.http import problems
+from focushub_core.identity.user import User
+from focushub_core.proxy.engine import Answer, Asked
+from focushub_core.proxy.http1 import RequestHead
+from focushub_core.proxy.rewrite import HOP_BY_HOP
+from focushub_core.telemetry.context import request_id
+
+USER: web.RequestKey[User] = web.RequestKey("gateway.user", User)
+"""Who asks, where a good token came with the request."""
+
+_VERSIONS = (HttpVersion(1, 0), HttpVersion(1, 1))
+_ENGINES = frozenset({"content-length", "date", "server", *(name.decode() for name in HOP_BY_HOP)})
+"""Fields that the engine writes, or that say too much."""
+
+
+class Hosted:
+    """``app``, opened and closed with `open` and `close`. ``seconds`` is what a request may take.
+
+    ``show_internals`` tells clients of unexpected errors what they were: for development.
+    """
+
+    def __init__(self, app: web.Application, *, show_internals: bool, seconds: float) -> None:
+        self._runner = web.AppRunner(app, access_log=None)
+        self._show_internals = show_internals
+        self._seconds = seconds
+        self._templates = [(label, pattern) for label, pattern in _labels(app) if pattern is not None]
+        self._paths = {label.encode(): label for label, pattern in _labels(app) if pattern is None}
+
+    async def open(self) -> None:
+        """Start the application."""
+        await self._runner.setup()
+        server = self._runner.server
+        assert server is not None
+        self._server = server
+        self._protocol = server()  # belongs to no connection; requests ask it what they know of theirs
+
+    async def close(self) -> None:
+        """Stop it."""
+        await self._runner.cleanup()
+
+    def label(self, path: bytes) -> str | None:
+        """The template of the route that ``path`` belongs to, or None: it is none of the application's."""
+        found = self._paths.get(path)
+        if found is None and self._templates:
+            text = path.decode()
+            return next((label for label, pattern in self._templates if pattern.fullmatch(text)), None)
+        return found
+
+    async def answer(self, asked: Asked) -> Answer:
+        """A `focushub_core.proxy.engine.Handler`."""
+        request_id.set(asked.request_id)
+        deadline.start(deadline.take_up(_value(asked.head, deadline.HEADER), self._seconds))
+        writer = _Gathering()
+        request = self._request(asked, writer)
+        try:
+            response = await self._server.request_handler(request)
+        except web.HTTPRedirection as redirection:
+            response = redirection
+        except Exception as error:  # noqa: BLE001 - the edge of the process
+            response = problems.answer(error, show_internals=self._show_internals)
+        await response.prepare(request)
+        await response.write_eof()
+        fields = [(name, value) for name, value in response.headers.items() if name.lower() not in _ENGINES]
+        return Answer(response.status, b"".join(writer.parts), fields)
+
+    def _request(self, asked: Asked, writer: AbstractStreamWriter) -> web.Request:
+        head = asked.head
+        fields: CIMultiDict[str] = CIMultiDict(
+            (name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in head.fields.all
+        )
+        fields.popall("Expect", None)  # the engine has answered it
+        target = head.target.decode()
+        message = RawRequestMessage(
+            "GET" if head.method == b"HEAD" else head.method.decode(),  # the engine leaves the body out
+            target,
+            _VERSIONS[head.minor],
+            CIMultiDictProxy(fields),
+            tuple(head.fields.all),
+            not head.keeps,
+            None,
+            False,
+            False,
+            URL(target, encoded=True),
+        )
+        task = asyncio.current_task()
+        assert task is not None
+        request = self._server.request_factory(message, self._body(asked), self._protocol, writer, task)
+        assert isinstance(request, web.Request)
+        request = request.clone(remote=asked.side.peer.decode())
+        if isinstance(asked.route.user, User):
+            request[USER] = asked.route.user
+        return request
+
+    def _body(self, asked: Asked) -> StreamReader:
+        if asked.head.framing is None:
+            return EMPTY_PAYLOAD
+        body = StreamReader(self._protocol, len(asked.body) + 1, loop=asyncio.get_running_loop())
+        body.feed_data(asked.body)
+        body.feed_eof()
+        return body
+
+
+class _Gathering(AbstractStreamWriter):
+    """Keeps what a response writes; its head is read from the response itself."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        self.parts.append(bytes(chunk))
+
+    async def write_eof(self, chunk: bytes = b"") -> None:
+        self.parts.append(chunk)
+
+    async def drain(self) -> None: ...
+
+    def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
+        raise RuntimeError(_WHOLE)
+
+    def enable_chunking(self) -> None:
+        raise RuntimeError(_WHOLE)
+
+    async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None: ...
+
+
+_WHOLE = "a gateway's own route answers as a whole: return a web.Response"
+
+
+def _labels(app: web.Application) -> Iterator[tuple[str, re.Pattern[str] | None]]:
+    """The template of each route, and what its paths look like where that is more than one."""
+    for resource in app.router.resources():
+        info = resource.get_info()
+        yield resource.canonical, info.get("pattern")
+
+
+def _value(head: RequestHead, name: str) -> str | None:
+    wanted = name.lower().encode()
+    for field, value in head.fields.all:
+        if field.lower() == wanted:
+            return value.decode("latin-1")
+    return None

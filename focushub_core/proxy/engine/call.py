@@ -1,0 +1,178 @@
+"""A small GET on a part's own account: to one of a pool's upstreams, on the connections that requests use, too.
+
+Rules that hold here:
+
+* An upstream that cannot be reached, or breaks off, is followed by another one: a GET may be sent again, within the
+  budget that all requests share.
+* It has no deadline of its own: whoever waits for it cancels it, and the connection with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+from focushub_core.balancer import Outcome, Pool, Stage, Upstream, may_resend
+from focushub_core.errors import BadGateway, FocusHubError, GatewayTimeout, Unavailable
+from focushub_core.proxy.engine.links import Link
+from focushub_core.proxy.http1 import End, ProtocolError, ResponseHead, request_head
+
+if TYPE_CHECKING:
+    from focushub_core.proxy.engine.engine import Engine
+
+LARGEST = 1024 * 1024
+"""Bytes of an answer."""
+
+
+class Reply(NamedTuple):
+    """What an upstream answered."""
+
+    status: int
+    body: bytes
+
+
+class Call:
+    """GET ``target`` of ``pool``; ``block`` are the field lines. `reply` has the answer, or a `FocusHubError`."""
+
+    def __init__(self, engine: Engine, pool: Pool, target: bytes, block: bytes) -> None:
+        self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._engine = engine
+        self._pool = pool
+        self._target = target
+        self._block = block
+        self._tried: list[Upstream] = []
+        self._upstream: Upstream | None = None
+        self._link: Link | None = None
+        self._head: ResponseHead | None = None
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def begin(self) -> asyncio.Future[Reply]:
+        """Ask; `reply`, which may be cancelled."""
+        now = self._engine.clock()
+        self._engine.budget.request(now)
+        self.reply.add_done_callback(self._over)
+        self._attempt(now)
+        return self.reply
+
+    # Asking -------------------------------------------------------------------------------------------------
+
+    def _attempt(self, now: float, *, anew: bool = False) -> None:
+        upstream = self._pool.choose(now, self._tried)
+        assert upstream is not None  # `_failed` looks before it comes here
+        self._tried.append(upstream)
+        upstream.in_flight += 1
+        self._upstream = upstream
+        link = None if anew else self._engine.links.take(upstream)
+        if link is not None:
+            self._ask(link)
+        else:
+            self._engine.connect(upstream, self)
+
+    def connected(self, link: Link) -> bool:
+        """A new connection is there; False if it is not wanted any more."""
+        if self.reply.done() or self._link is not None or link.upstream is not self._upstream:
+            return False
+        self._ask(link)
+        return True
+
+    def not_connected(self, upstream: Upstream, error: OSError) -> None:
+        """There is none."""
+        if self.reply.done() or self._link is not None or upstream is not self._upstream:
+            return
+        if isinstance(error, TimeoutError):
+            problem: FocusHubError = GatewayTimeout("no connection in time", code="upstream_timeout")
+        else:
+            problem = Unavailable("nobody who serves this can be reached", code="upstream_unreachable")
+        self._failed(Stage.CONNECT, Outcome.UNREACHABLE, problem)
+
+    def _ask(self, link: Link) -> None:
+        self._link = link
+        link.ask(self, b"GET", request_head(b"GET", self._target, link.authority, self._block, None))
+
+    # The answer ---------------------------------------------------------------------------------------------
+
+    def on_whole(self, head: ResponseHead, body: bytes) -> None:
+        """An answer in one piece."""
+        self._head = head
+        self._finish(body)
+
+    def on_head(self, head: ResponseHead) -> None:
+        """Its head; interim ones mean nothing to us."""
+        if head.status >= 200:
+            self._head = head
+
+    def on_data(self, data: bytes) -> None:
+        """A piece of its body."""
+        self._size += len(data)
+        self._parts.append(data)
+        if self._size > LARGEST:
+            problem = BadGateway("the answer is too large", code="upstream_invalid")
+            self._give_up(Outcome.ANSWERED, problem)
+
+    def on_end(self, end: End) -> None:
+        """It is over."""
+        self._finish(b"".join(self._parts))
+
+    def on_nonsense(self, error: ProtocolError) -> None:
+        """What came was not an answer."""
+        self._failed(
+            Stage.SENT, Outcome.FAULTY, BadGateway("the answer was not HTTP", code="upstream_invalid")
+        )
+
+    def on_lost(self, error: BaseException | None) -> None:
+        """The connection is gone; one that was kept may have been closed under us, which is nobody's fault."""
+        link = self._link
+        if link is not None and link.used and not link.answered:
+            self._leave(clean=False)
+            self._tried.pop()
+            self._attempt(self._engine.clock(), anew=True)
+            return
+        self._failed(
+            Stage.SENT, Outcome.FAULTY, BadGateway("the answer broke off", code="upstream_broke_off")
+        )
+
+    def on_room(self) -> None:
+        """What was written is small."""
+
+    # ----------------------------------------------------------------------------------------------------------
+
+    def _finish(self, body: bytes) -> None:
+        head = self._head
+        assert head is not None
+        self._observe(Outcome.FAULTY if head.status == 500 else Outcome.ANSWERED)
+        self._leave(clean=head.keeps)
+        self.reply.set_result(Reply(head.status, body))
+
+    def _failed(self, stage: Stage, outcome: Outcome, problem: FocusHubError) -> None:
+        now = self._engine.clock()
+        elsewhere = len(self._tried) < len(self._pool.upstreams) and may_resend(stage, replayable=True)
+        if not elsewhere or (stage is not Stage.CONNECT and not self._engine.budget.take(now)):
+            self._give_up(outcome, problem)
+            return
+        self._observe(outcome)
+        self._leave(clean=False)
+        self._head, self._size = None, 0
+        self._parts.clear()
+        self._attempt(now)
+
+    def _give_up(self, outcome: Outcome, problem: FocusHubError) -> None:
+        self._observe(outcome)
+        self._leave(clean=False)
+        self.reply.set_exception(problem)
+
+    def _over(self, reply: asyncio.Future[Reply]) -> None:
+        if reply.cancelled():
+            self._leave(clean=False)
+
+    def _observe(self, outcome: Outcome) -> None:
+        assert self._upstream is not None
+        self._upstream.health.observed(outcome, self._engine.clock())
+
+    def _leave(self, *, clean: bool) -> None:
+        upstream, link = self._upstream, self._link
+        self._upstream = self._link = None
+        if link is not None:
+            link.leave(clean=clean, now=self._engine.clock())
+        if upstream is not None:
+            upstream.in_flight -= 1
