@@ -9,12 +9,13 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import ClientResponse, web
+from aiohttp import ClientResponse, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from focushub_core import Service, get
@@ -44,29 +45,38 @@ class Plain(Service):
         return {"n": 1}
 
 
-def service(**settings: Any) -> Service:
-    return Plain(ServiceSettings(**settings))
+@asynccontextmanager
+async def service(**settings: Any) -> AsyncIterator[str]:
+    """A running service; gives its address."""
+    async with TestServer(Plain(ServiceSettings(**settings)).application()) as server:
+        yield str(server.make_url("/"))
 
 
-def gateway(**settings: Any) -> Gateway:
-    return Gateway(GatewaySettings(auth_jwks_url="unused", **settings), stack=STACK)
+@asynccontextmanager
+async def gateway(**settings: Any) -> AsyncIterator[str]:
+    """A running gateway, whose services are away."""
+    part = Gateway(GatewaySettings(auth_jwks_url="unused", port=0, **settings), stack=STACK)
+    await part.listen()
+    try:
+        yield part.url
+    finally:
+        await part.stop(1.0)
 
 
 @pytest_asyncio.fixture(params=[service, gateway])
-async def client(request: pytest.FixtureRequest) -> AsyncIterator[TestClient[Any, Any]]:
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[ClientSession]:
     """A client that unpacks nothing by itself."""
-    server = TestServer(request.param().application())
-    async with TestClient(server, auto_decompress=False) as running:
+    async with request.param() as url, ClientSession(url, auto_decompress=False) as running:
         yield running
 
 
-async def read(client: TestClient[Any, Any], path: str, **fields: str) -> tuple[ClientResponse, bytes]:
+async def read(client: ClientSession, path: str, **fields: str) -> tuple[ClientResponse, bytes]:
     fields = {"Accept-Encoding": "gzip", **{name.replace("_", "-"): text for name, text in fields.items()}}
     async with client.get(path, headers=fields, allow_redirects=False) as response:
         return response, await response.read()
 
 
-async def addresses(client: TestClient[Any, Any]) -> dict[str, str]:
+async def addresses(client: ClientSession) -> dict[str, str]:
     """The page's files, by name, as the page names them."""
     _, body = await read(client, PATH)
     found = re.findall(r'(?:href|src)="(docs/([^"?]+)\?[^"]+)"', body.decode())
@@ -76,7 +86,7 @@ async def addresses(client: TestClient[Any, Any]) -> dict[str, str]:
 # The page ---------------------------------------------------------------------------------------------------
 
 
-async def test_the_page_names_its_api_and_its_files_and_no_other_origin(client: TestClient[Any, Any]) -> None:
+async def test_the_page_names_its_api_and_its_files_and_no_other_origin(client: ClientSession) -> None:
     response, body = await read(client, PATH)
     page = body.decode()
     assert (response.status, response.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -86,7 +96,7 @@ async def test_the_page_names_its_api_and_its_files_and_no_other_origin(client: 
 
 
 async def test_a_browser_may_ask_nobody_else_and_run_nothing_that_stands_in_the_page(
-    client: TestClient[Any, Any],
+    client: ClientSession,
 ) -> None:
     for path in (PATH, *(await addresses(client)).values()):
         response, _ = await read(client, path)
@@ -97,7 +107,7 @@ async def test_a_browser_may_ask_nobody_else_and_run_nothing_that_stands_in_the_
         assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_it_has_one_address(client: TestClient[Any, Any]) -> None:
+async def test_it_has_one_address(client: ClientSession) -> None:
     response, _ = await read(client, f"{PATH}/")
     assert (response.status, response.headers["Location"]) == (308, "../docs")
     async with client.get(f"{PATH}/") as page:
@@ -106,14 +116,14 @@ async def test_it_has_one_address(client: TestClient[Any, Any]) -> None:
 
 @pytest.mark.parametrize("part", [service, gateway])
 async def test_a_setting_leaves_it_out_and_the_document_in(part: Any) -> None:
-    async with TestClient(TestServer(part(docs_page=False).application())) as client:
+    async with part(docs_page=False) as url, ClientSession(url) as client:
         assert (await client.get(PATH)).status == (await client.get(f"{PATH}/page.js")).status == 404
         assert (await client.get("/openapi.json")).status == 200
 
 
 @pytest.mark.parametrize("part", [service, gateway])
 async def test_it_is_there_in_production_too(part: Any) -> None:
-    async with TestClient(TestServer(part(focushub_env="production").application())) as client:
+    async with part(focushub_env="production") as url, ClientSession(url) as client:
         assert (await client.get(PATH)).status == 200
 
 
@@ -121,7 +131,7 @@ async def test_it_is_there_in_production_too(part: Any) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-async def test_a_file_is_what_lies_there(client: TestClient[Any, Any], name: str) -> None:
+async def test_a_file_is_what_lies_there(client: ClientSession, name: str) -> None:
     response, body = await read(client, (await addresses(client))[name])
     assert (response.status, response.headers["Content-Type"]) == (200, f"{FILES[name]}; charset=utf-8")
     assert response.headers["Vary"] == "Accept-Encoding"
@@ -131,7 +141,7 @@ async def test_a_file_is_what_lies_there(client: TestClient[Any, Any], name: str
 
 @pytest.mark.parametrize("name", PACKED)
 async def test_who_does_not_read_gzip_gets_it_unpacked_under_another_tag(
-    client: TestClient[Any, Any], name: str
+    client: ClientSession, name: str
 ) -> None:
     packed, body = await read(client, f"{PATH}/{name}")
     plain, unpacked = await read(client, f"{PATH}/{name}", Accept_Encoding="identity")
@@ -145,7 +155,7 @@ async def test_who_does_not_read_gzip_gets_it_unpacked_under_another_tag(
 
 
 @pytest.mark.parametrize("path", [PATH, *(f"{PATH}/{name}" for name in FILES)])
-async def test_what_has_not_changed_is_not_sent_again(client: TestClient[Any, Any], path: str) -> None:
+async def test_what_has_not_changed_is_not_sent_again(client: ClientSession, path: str) -> None:
     first, _ = await read(client, path)
     for field in (first.headers["ETag"], f'"other", W/{first.headers["ETag"]}', "*"):
         again, body = await read(client, path, If_None_Match=field)
@@ -154,7 +164,7 @@ async def test_what_has_not_changed_is_not_sent_again(client: TestClient[Any, An
 
 
 async def test_only_an_address_with_the_files_own_digest_is_kept_for_ever(
-    client: TestClient[Any, Any],
+    client: ClientSession,
 ) -> None:
     """A page of another version, from another replica, must not be given this one's file for a year."""
     assert (await read(client, PATH))[0].headers["Cache-Control"] == "no-cache"
@@ -166,7 +176,7 @@ async def test_only_an_address_with_the_files_own_digest_is_kept_for_ever(
 
 
 @pytest.mark.parametrize("path", [PATH, *(f"{PATH}/{name}" for name in FILES)])
-async def test_head_says_what_get_would(client: TestClient[Any, Any], path: str) -> None:
+async def test_head_says_what_get_would(client: ClientSession, path: str) -> None:
     got, body = await read(client, path)
     async with client.head(path, headers={"Accept-Encoding": "gzip"}) as head:
         assert (head.status, await head.read()) == (200, b"")
@@ -192,9 +202,11 @@ async def test_head_says_what_get_would(client: TestClient[Any, Any], path: str)
         "/docs/sub/page.js",
     ],
 )
-async def test_no_other_file_is_there(client: TestClient[Any, Any], path: str) -> None:
+async def test_no_other_file_is_there(client: ClientSession, path: str) -> None:
     """Sent as it is written: a client of a library would tidy such paths up."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    async with client.get("/livez") as alive:
+        port = alive.url.port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
     answer = await asyncio.wait_for(reader.read(), 5)
     writer.close()
@@ -205,7 +217,7 @@ async def test_no_other_file_is_there(client: TestClient[Any, Any], path: str) -
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-async def test_it_is_only_read(client: TestClient[Any, Any], method: str) -> None:
+async def test_it_is_only_read(client: ClientSession, method: str) -> None:
     async with client.request(method, PATH) as response:
         assert response.status in (404, 405)
 
