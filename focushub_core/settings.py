@@ -15,11 +15,13 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_origin
+from urllib.parse import urlsplit
 
 import msgspec
 
 from focushub_core.errors import ConfigurationError, FieldError
+from focushub_core.rules import Rule, choices, plain
 from focushub_core.stack import find_root
 from focushub_core.validation import check
 
@@ -49,6 +51,28 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+
+def _address(example: str, *schemes: str) -> Rule:
+    """An address with one of ``schemes``. What is wrong is said without a word of it: a password may stand in it."""
+
+    def why(value: Secret | str) -> str | None:
+        text = value.reveal() if isinstance(value, Secret) else value
+        try:
+            found = urlsplit(text)
+            whole = bool(found.hostname or found.scheme == "unix") and (found.port is None or found.port > 0)
+        except ValueError:
+            whole = False
+        return None if whole and found.scheme in schemes else f"This is no address such as {example}."
+
+    return Rule("wrong_format", why)
+
+
+DatabaseUrl = Annotated[
+    Secret, _address("postgresql://role:password@host:5432/database", "postgresql", "postgres")
+]
+RedisUrl = Annotated[Secret, _address("redis://:password@host:6379", "redis", "rediss", "unix")]
+HttpUrl = Annotated[str, _address("http://host:3001/path", "http", "https")]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
@@ -131,19 +155,28 @@ def load(
     return msgspec.convert(given, wanted, strict=False)
 
 
+def export(prefix: str, root: Path | None = None) -> None:
+    """Puts what the files say under names with ``prefix`` into the environment, for a library that reads only that."""
+    for name, text in read_layers(root or find_root(Path.cwd())).items():
+        if name.startswith(prefix):
+            os.environ.setdefault(name, text)
+
+
 def made_up(wanted: type[S], owner: str, *more: str) -> S:
     """``wanted`` where nobody runs anything: what is required is made up, and so is ``more`` (names)."""
-    required = {field.encode_name for field in msgspec.structs.fields(wanted) if field.required}
-    names = required | ({field.encode_name for field in msgspec.structs.fields(wanted)} & {*more})
-    return load(wanted, owner=owner, root=Path("/nowhere"), environ=dict.fromkeys(names, "made-up-" * 8))
+    fields = [
+        field for field in msgspec.structs.fields(wanted) if field.required or field.encode_name in more
+    ]
+    given = {field.encode_name: _typed("made-up-" * 8, field.type) for field in fields}
+    return msgspec.convert(given, wanted, strict=False)
 
 
 def _typed(text: str, wanted: Any) -> object:
     """Text as what msgspec can judge: secrets wrapped, comma lists split."""
-    kinds = {wanted, *get_args(wanted)}
+    kinds = [plain(choice)[0] for choice in choices(plain(wanted)[0])]
     if Secret in kinds:
         return Secret(text)
-    if get_origin(wanted) is tuple or any(get_origin(kind) is tuple for kind in kinds):
+    if any(get_origin(kind) is tuple for kind in kinds):
         return [item.strip() for item in text.split(",") if item.strip()]
     return text
 

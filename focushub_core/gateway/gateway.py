@@ -46,7 +46,7 @@ from focushub_core.ratelimit.address import parse_networks
 from focushub_core.ratelimit.configured import policies
 from focushub_core.ratelimit.counting import Counting
 from focushub_core.routed import RoutedPart
-from focushub_core.settings import Secret, Settings
+from focushub_core.settings import HttpUrl, RedisUrl, Settings
 from focushub_core.stack import Stack
 from focushub_core.telemetry.families import render
 
@@ -56,10 +56,10 @@ UNMATCHED = "unmatched"
 class GatewaySettings(Settings, frozen=True, kw_only=True):
     """What a gateway reads; where its services are, ``TASK_SERVICE_URL`` and its like say, or ``SERVICE_URL``."""
 
-    auth_jwks_url: str
+    auth_jwks_url: HttpUrl
     auth_issuer: str = "focushub"
     auth_audience: str = "focushub"
-    redis_url: Secret | None = None
+    redis_url: RedisUrl | None = None
     """Where limits are shared; without it each gateway keeps them alone."""
     trusted_proxies: str = ""
     """Networks whose ``X-Forwarded-For`` is believed, such as ``10.0.0.0/8, 127.0.0.1``; none by default."""

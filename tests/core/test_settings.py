@@ -3,7 +3,7 @@
 import pytest
 
 from focushub_core import ConfigurationError, Secret, Settings
-from focushub_core.settings import load
+from focushub_core.settings import DatabaseUrl, HttpUrl, RedisUrl, load, made_up
 
 
 class TaskSettings(Settings, frozen=True, kw_only=True):
@@ -72,3 +72,65 @@ def test_a_secret_is_not_shown(show):
 )
 def test_the_log_form_follows_the_environment_unless_it_is_said(environ, as_json):
     assert load(Settings, environ=environ).logs_as_json is as_json
+
+
+class ServingSettings(Settings, frozen=True, kw_only=True):
+    database_url: DatabaseUrl
+    redis_url: RedisUrl | None = None
+    keys_url: HttpUrl | None = None
+
+
+GOOD = {
+    "DATABASE_URL": "postgresql://me:pa%2Fss@[::1]:5432/tasks?sslmode=require",
+    "REDIS_URL": "redis://:pass@127.0.0.1:6379",
+    "KEYS_URL": "https://auth/.well-known/jwks.json",
+}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"DATABASE_URL": "postgres://host/tasks"},
+        {"REDIS_URL": "rediss://host"},
+        {"REDIS_URL": "unix:///run/redis.sock"},
+    ],
+)
+def test_an_address_is_taken_in_any_of_its_forms(more):
+    assert load(ServingSettings, environ=GOOD | more).database_url.reveal() == (GOOD | more)["DATABASE_URL"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://me:hunter2@host/tasks"),
+        ("DATABASE_URL", "me:hunter2@host"),
+        ("DATABASE_URL", "postgresql://me:hunter2@host:port/tasks"),
+        ("DATABASE_URL", "postgresql://me:hun/ter2@host/tasks"),
+        ("DATABASE_URL", "postgresql://me:hunter2@host:99999/tasks"),
+        ("DATABASE_URL", "postgresql:///hunter2"),
+        ("REDIS_URL", "http://:hunter2@host"),
+        ("REDIS_URL", "redis://:hunter2@[::1/0"),
+        ("KEYS_URL", "auth/hunter2"),
+    ],
+)
+def test_what_is_no_address_is_refused_without_a_word_of_it(name, value):
+    with pytest.raises(ConfigurationError, match=f"{name}: This is no address such as") as caught:
+        load(ServingSettings, environ=GOOD | {name: value})
+    assert "hun" not in str(caught.value)
+
+
+def test_three_wrong_settings_are_named_at_once_a_secret_among_them():
+    environ = {"DATABASE_URL": "mysql://me:hunter2@host/tasks", "PORT": "x", "DRAIN_SECONDS": "-1"}
+    with pytest.raises(ConfigurationError) as caught:
+        load(ServingSettings, environ=environ)
+    assert [said.partition(":")[0] for said in str(caught.value).split("; ")] == [
+        "PORT",
+        "DRAIN_SECONDS",
+        "DATABASE_URL",
+    ]
+    assert "hunter2" not in str(caught.value)
+
+
+def test_settings_that_are_made_up_are_asked_for_nothing():
+    assert made_up(ServingSettings, "keys", "REDIS_URL").keys_url is None
