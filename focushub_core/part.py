@@ -23,6 +23,7 @@ from focushub_core.health import Check, Report, examine
 from focushub_core.settings import Settings
 from focushub_core.stack import Stack
 from focushub_core.telemetry import logs
+from focushub_core.telemetry.tracing import Tracer, tracer_of
 
 
 class Part:
@@ -40,6 +41,8 @@ class Part:
     """What handlers get by ``clock: Clock``."""
     draining = False
     """Whether it asks for no more work."""
+    alone = False
+    """Whether the process is this part's: then handlers' own spans are its, too."""
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
         self.stack = stack
@@ -80,6 +83,11 @@ class Part:
         """What this process is called in logs and in ``Via``: ``gateway-2``."""
         return self.settings.instance or self.name
 
+    def tracer(self) -> Tracer | None:
+        """A tracer, where traces are switched on (`focushub_core.telemetry.tracing`); who asks for it closes it."""
+        stack = self.stack.name if self.stack else None
+        return tracer_of(self.name, instance=self.instance, stack=stack, alone=self.alone)
+
     async def report(self) -> Report:
         """Asks every dependency."""
         return Report(self.name, await examine(self.checks), self.draining)
@@ -96,6 +104,8 @@ class Part:
             print(f"{cls.name}: {error}", file=sys.stderr)  # noqa: T201 - logs are not set up yet
             sys.exit(1)
         logs.configure(part.instance, as_json=part.settings.logs_as_json, level=part.settings.log_level)
+        settings_module.export("OTEL_", part.stack.root if part.stack else None)
+        part.alone = True
         sys.exit(part.serve())
 
     @classmethod

@@ -50,7 +50,7 @@ from focushub_core.identity.verifier import Verifier
 from focushub_core.ratelimit import Limiter, RateLimits, metrics
 from focushub_core.ratelimit.address import parse_networks
 from focushub_core.ratelimit.limits import limits_of, one_meaning_each
-from focushub_core.settings import Secret, Settings
+from focushub_core.settings import DatabaseUrl, HttpUrl, RedisUrl, Secret, Settings
 from focushub_core.stack import Stack
 from focushub_core.telemetry.families import register
 from focushub_core.telemetry.observe import QUIET
@@ -60,17 +60,17 @@ from focushub_core.web import WebPart
 class ServiceSettings(Settings, frozen=True, kw_only=True):
     """What a service reads; the service ``task`` reads ``TASK_DATABASE_URL`` before ``DATABASE_URL``."""
 
-    database_url: Secret | None = None
+    database_url: DatabaseUrl | None = None
     """Needed by a service that declares a database."""
     database_driver: Literal["asyncpg", "aiopg"] | None = None
     """Instead of the one that the service declares; aiopg is the extra ``[aiopg]``."""
-    auth_jwks_url: str | None = None
+    auth_jwks_url: HttpUrl | None = None
     """Where the keys are that tokens are verified with; needed by a service with a handler that takes a `User`."""
     auth_issuer: str = "focushub"
     auth_audience: str = "focushub"
     cursor_secret: Secret | None = None
     """Signs the cursors of lists; needed by a service with a handler that takes a `Paging`."""
-    redis_url: Secret | None = None
+    redis_url: RedisUrl | None = None
     """Where the limits of handlers (`limit`) are shared; without it each process keeps them alone."""
     trusted_proxies: str = ""
     """Networks whose ``X-Forwarded-For`` is believed by limits that count by address; none by default."""
@@ -81,7 +81,7 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
 class DatabaseSettings(Settings, frozen=True, kw_only=True):
     """All that `Service.migrate` reads."""
 
-    database_url: Secret
+    database_url: DatabaseUrl
     database_driver: Literal["asyncpg", "aiopg"] = "asyncpg"
 
 
@@ -122,6 +122,7 @@ class Service(WebPart):
                 name=self.name,
                 driver=self.settings.database_driver,
                 schema=self.migrations(),
+                tracer=self.traces,
             )
             await self.database.verify()
             await resources.enter_async_context(kept_up(list(self.upkeep())))

@@ -21,6 +21,7 @@ from focushub_core.stack import Stack
 from focushub_core.telemetry import metrics
 from focushub_core.telemetry.access import AccessLog
 from focushub_core.telemetry.observe import template_of
+from focushub_core.telemetry.tracing import Tracer
 
 MAX_BODY = 1024 * 1024
 """Bytes of a request's body, unpacked."""
@@ -35,6 +36,8 @@ class WebPart(RoutedPart):
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
         super().__init__(settings, stack=stack)
         self.metrics = metrics.HttpMetrics()
+        self.traces: Tracer | None = None
+        """Records spans, where that is switched on."""
 
     def middlewares(self) -> Iterable[Any]:
         """aiohttp middlewares around the part's own routes, the outermost first."""
@@ -46,6 +49,7 @@ class WebPart(RoutedPart):
     def application(self) -> web.Application:
         """The part as an aiohttp application."""
         self.access = AccessLog(self.instance)
+        self.traces = self.tracer() if self.observed else None
         around, inner = self._edge(), list(self.middlewares())
         middlewares = [web.middleware(around), *inner] if inner else []
         app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
@@ -62,6 +66,8 @@ class WebPart(RoutedPart):
     async def _lifespan(self, _: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as resources:
             resources.callback(self.access.flush)
+            if self.traces is not None:
+                resources.push_async_callback(self.traces.close)
             await self.open(resources)
             yield
 
@@ -70,7 +76,12 @@ class WebPart(RoutedPart):
         if not self.observed:
             return edge.unobserved(lambda: self.draining, show_internals=show_internals, seconds=seconds)
         return edge.observed(
-            self.metrics.requests, self.access, template_of, show_internals=show_internals, seconds=seconds
+            self.metrics.requests,
+            self.access,
+            template_of,
+            show_internals=show_internals,
+            seconds=seconds,
+            tracer=self.traces,
         )
 
     async def _metrics(self, _: web.Request) -> web.Response:

@@ -62,7 +62,9 @@ class Spans:
         self._own = own
 
     @classmethod
-    def of(cls, exporters: Sequence[str], part: str, *, instance: str | None, stack: str | None) -> Spans:
+    def of(
+        cls, exporters: Sequence[str], part: str, *, instance: str | None, stack: str | None, alone: bool
+    ) -> Spans:
         """Those of ``part``, given to ``exporters`` (``otlp``, ``console``) as the SDK's variables say."""
         there = api.get_tracer_provider()
         if isinstance(there, TracerProvider):
@@ -71,6 +73,8 @@ class Spans:
         for name in exporters:
             exporter = _Told(OTLPSpanExporter()) if name == "otlp" else ConsoleSpanExporter()
             provider.add_span_processor(BatchSpanProcessor(exporter))
+        if alone:
+            api.set_tracer_provider(provider)
         return cls(provider, own=provider)
 
     def serving(self, method: str, path: str, request_id: str, came: PassedOn | None) -> Served:

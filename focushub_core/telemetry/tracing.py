@@ -60,8 +60,13 @@ def exporters(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     return ("otlp",) if any(environ.get(name) for name in addresses) else ()
 
 
-def tracer_of(part: str, *, instance: str | None = None, stack: str | None = None) -> Tracer | None:
-    """The tracer of ``part``, its service's name in traces; None where spans are not switched on, or cannot be made."""
+def tracer_of(
+    part: str, *, instance: str | None = None, stack: str | None = None, alone: bool = False
+) -> Tracer | None:
+    """The tracer of ``part``, its service's name in traces; None where spans are not switched on, or cannot be made.
+
+    Where the process is the part's ``alone``, spans that its handlers begin by OpenTelemetry's API are exported, too.
+    """
     wanted = exporters()
     if not wanted:
         return None
@@ -82,4 +87,4 @@ def tracer_of(part: str, *, instance: str | None = None, stack: str | None = Non
             raise
         _log.warning('no traces: OpenTelemetry is not installed: pip install "focushub-core[otel]"')
         return None
-    return spans.Spans.of(wanted, part, instance=instance, stack=stack)
+    return spans.Spans.of(wanted, part, instance=instance, stack=stack, alone=alone)
