@@ -17,9 +17,7 @@ from collections.abc import Iterable, Iterator
 
 from focushub_core.balancer.health import Health
 from focushub_core.balancer.upstreams import Pool, Upstream
-
-Rows = list[tuple[str, float]]
-"""Labels as Prometheus writes them, and a value."""
+from focushub_core.telemetry.families import Family
 
 
 def described(pools: Iterable[Pool], now: float) -> list[dict[str, object]]:
@@ -55,36 +53,29 @@ def _last_check(health: Health, now: float) -> dict[str, object] | None:
     return None if check is None else {"result": check.result.value, "seconds_ago": round(now - check.at, 1)}
 
 
-def families(pools: Iterable[Pool], now: float) -> list[tuple[str, str, Rows]]:
-    """Name, help and rows of each metric; what ends in ``_total`` is a counter, the rest are gauges.
+def families(pools: Iterable[Pool], now: float) -> list[Family]:
+    """The metrics of ``pools``.
 
-    ``outcome="answered"`` and its like are what the balancer's decisions came to: every request that was given to an
-    upstream, and was not given up by its client, has one.
+    ``upstream_requests_total`` is what the balancer's decisions came to: it counts every request that was given to an
+    upstream, but those that their client gave up.
     """
     pools = tuple(pools)
-    named = [(f'pool="{pool.name}",upstream="{u.url}"', u) for pool in pools for u in pool.upstreams]
+    named = [({"pool": pool.name, "upstream": u.url}, u) for pool in pools for u in pool.upstreams]
+    outcomes = [({**of, "outcome": what}, count) for of, u in named for what, count in _outcomes(u.health)]
+    retries = [
+        ({"pool": pool.name, "reason": reason}, count)
+        for pool in pools
+        for reason, count in sorted(pool.retries.items())
+    ]
+    up = [(of, u.usable(now)) for of, u in named]
+    flying = [(of, u.in_flight) for of, u in named]
+    ejections = [(of, u.health.ejected) for of, u in named]
     return [
-        ("upstream_up", "1 unless down, ejected or draining.", [(of, u.usable(now)) for of, u in named]),
-        ("upstream_requests_in_flight", "Requests that run there.", [(of, u.in_flight) for of, u in named]),
-        (
-            "upstream_requests_total",
-            "Requests given to it, by what came of them.",
-            [(f'{of},outcome="{what}"', count) for of, u in named for what, count in _outcomes(u.health)],
-        ),
-        (
-            "upstream_ejections_total",
-            "How often requests showed that it was unfit.",
-            [(of, u.health.ejected) for of, u in named],
-        ),
-        (
-            "upstream_retries_total",
-            "Requests that were sent once more, by the reason.",
-            [
-                (f'pool="{pool.name}",reason="{reason}"', count)
-                for pool in pools
-                for reason, count in sorted(pool.retries.items())
-            ],
-        ),
+        Family("gauge", "upstream_up", "1 unless down, ejected or draining.", up),
+        Family("gauge", "upstream_requests_in_flight", "Requests that run there.", flying),
+        Family("counter", "upstream_requests_total", "Requests given to it, by what came of them.", outcomes),
+        Family("counter", "upstream_ejections_total", "How often requests showed it unfit.", ejections),
+        Family("counter", "upstream_retries_total", "Requests sent once more, by the reason.", retries),
     ]
 
 

@@ -37,6 +37,7 @@ class FrozenProbe:
     def start(self) -> None:
         """Begin to look."""
         self._engine.wheel.watch(self)
+        self._engine.wheel.soon(self, self._engine.clock() + LOOK_S)
 
     def close(self) -> None:
         """Look no more."""

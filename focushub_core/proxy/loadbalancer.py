@@ -4,19 +4,21 @@ Rules that hold here:
 
 * It routes by an allow-list of prefixes. Everything else, ``/internal`` above all, is a 404 problem here.
 * Its health is that of its gateways: 503 when a check has proved none of them.
+* A gateway's origin may be a name: all addresses that it has, as it has them now, are gateways.
 * It knows nothing of users, limits or databases, and imports nothing for them, nor a web framework.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from focushub_core.balancer import POLICIES, HealthSettings, Pool
-from focushub_core.balancer.checker import Checker
+from focushub_core.balancer.shown import described
 from focushub_core.errors import ConfigurationError, NotFound, Unavailable
 from focushub_core.health import Check
 from focushub_core.proxy.engine import Route, Timeouts
@@ -26,8 +28,9 @@ from focushub_core.proxy.part import ProxyPart
 from focushub_core.proxy.probe import over_http
 from focushub_core.proxy.rewrite import Side
 from focushub_core.proxy.trust import truster
+from focushub_core.proxy.watch import Watch
 from focushub_core.settings import Settings
-from focushub_core.stack import Stack
+from focushub_core.stack import ServiceEntry, Stack
 
 PREFIXES = ("/v1", "/docs", "/openapi.json", "/.well-known", "/console")
 """What goes to a gateway."""
@@ -39,13 +42,15 @@ class LoadBalancerSettings(Settings, frozen=True, kw_only=True):
     """The balancer's own settings; `Settings` says how they are read."""
 
     gateway_urls: tuple[str, ...] = ()
-    """Origins of the gateways; left out, those that the stack's file says run here."""
+    """Origins of the gateways, by address or by name; left out, those that the stack's file says run here."""
     trusted_proxies: str = ""
     """Networks whose ``X-Forwarded-*`` counts, those of NGINX: ``10.0.0.0/8, ::1``."""
     balancer_policy: Literal["round-robin", "least-requests"] = "round-robin"
     check_path: str = "/readyz"
     check_interval_s: Seconds = 2.0
     check_timeout_s: Seconds = 1.0
+    resolve_interval_s: Seconds = 5.0
+    """Between two look-ups of a name."""
     connect_timeout_s: Seconds = 1.0
     answer_timeout_s: Seconds = 30.0
 
@@ -66,8 +71,13 @@ class LoadBalancer(ProxyPart):
             address(url)
         self.pool = Pool.of("gateways", urls, HealthSettings(), POLICIES[own.balancer_policy]())
         self.pools.append(self.pool)
+        keyed = tuple(prefix for service in _services(stack) for prefix in service.keyed)
         self._routes = [
-            (prefix.encode(), Route(prefix, self.pool), Route(prefix + "/{tail}", self.pool))
+            (
+                prefix.encode(),
+                Route(prefix, self.pool, keyed=keyed),
+                Route(prefix + "/{tail}", self.pool, keyed=keyed),
+            )
             for prefix in self.prefixes
         ]
         self._trusts = truster(own.trusted_proxies)
@@ -84,11 +94,15 @@ class LoadBalancer(ProxyPart):
 
     async def open(self, resources: AsyncExitStack) -> None:
         own = self.settings
-        checker = Checker(
-            self.pool, over_http(own.check_path, own.check_timeout_s), interval_s=own.check_interval_s
+        watch = Watch(
+            self.pool,
+            self.engine,
+            over_http(own.check_path, own.check_timeout_s),
+            check_s=own.check_interval_s,
+            resolve_s=own.resolve_interval_s,
         )
-        await checker.start()
-        resources.push_async_callback(checker.close)
+        await watch.start()
+        resources.push_async_callback(watch.close)
 
     def route(self, path: bytes, head: RequestHead, side: Side) -> Route:
         for prefix, itself, below in self._routes:
@@ -102,8 +116,12 @@ class LoadBalancer(ProxyPart):
     async def _probe(self) -> None:
         now = time.monotonic()
         if not self.pool.up(now):
-            states = ", ".join(f"{u.url} {u.health.state(now).value}" for u in self.pool.upstreams)
+            states = ", ".join(f"{u['url'] or u['origin']} {u['state']}" for u in described([self.pool], now))
             raise Unavailable(f"no gateway is usable: {states}")
+
+
+def _services(stack: Stack | None) -> Iterable[ServiceEntry]:
+    return stack.services.values() if stack else ()
 
 
 def _gateways_of(stack: Stack | None) -> list[str]:

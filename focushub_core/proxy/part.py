@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from focushub_core.balancer import Pool
+from focushub_core.balancer import Pool, shown
 from focushub_core.errors import BadRequest, MethodNotAllowed
 from focushub_core.part import Part
 from focushub_core.proxy.engine import Answer, Asked, Engine, Route, Timeouts
@@ -27,6 +27,7 @@ from focushub_core.runtime import process
 from focushub_core.settings import Settings
 from focushub_core.stack import Stack
 from focushub_core.telemetry import counters
+from focushub_core.telemetry.families import render
 
 # A request leaves no cycles: its objects are freed as it ends. Each young collection would cost the next one 100 us.
 _THRESHOLDS = (20_000, 20, 50)
@@ -42,6 +43,7 @@ class ProxyPart(Part):
         self._engine: Engine | None = None
         super().__init__(settings, stack=stack)
         self.pools: list[Pool] = []
+        self.shown["upstreams"] = self._upstreams
         self.share_port = False
         self._resources = AsyncExitStack()
         self._own = {
@@ -134,9 +136,10 @@ class ProxyPart(Part):
             raise NotSupported("no other protocol is spoken here")
         return self.route(path, head, side)
 
-    async def _health(self, _: Asked) -> Answer:
+    async def _health(self, asked: Asked) -> Answer:
         report = await self.report()
-        return json(200 if report.healthy else 503, report.health(datetime.now(UTC), self.version), _NO_STORE)
+        body = report.health(datetime.now(UTC), self.version)
+        return json(200 if report.healthy else 503, body | self._verbose(asked), _NO_STORE)
 
     async def _livez(self, _: Asked) -> Answer:
         return json(200, {"status": "alive"}, _NO_STORE)
@@ -144,11 +147,17 @@ class ProxyPart(Part):
     async def _readyz(self, asked: Asked) -> Answer:
         report = await self.report()
         body = report.readiness()
-        if not _asks(asked.head, "verbose"):
-            body = {"status": body["status"]}
+        if more := self._verbose(asked):
+            body |= more
         else:
-            body |= {name: state() for name, state in self.shown.items()}
+            body = {"status": body["status"]}
         return json(200 if report.ready else 503, body, _NO_STORE)
+
+    def _verbose(self, asked: Asked) -> dict[str, object]:
+        """What else there is to show, for who asks for it."""
+        if not _asks(asked.head, "verbose"):
+            return {}
+        return {name: state() for name, state in self.shown.items()}
 
     async def _metrics(self, _: Asked) -> Answer:
         report = await self.report()
@@ -156,23 +165,15 @@ class ProxyPart(Part):
             (
                 self.engine.counters.render(),
                 counters.dependencies(report),
-                self._upstreams(self.engine.clock()),
+                render(shown.families(self.pools, self.engine.clock())),
                 self.more_metrics(),
                 counters.process(),
             )
         )
         return Answer(200, body, (("Content-Type", counters.CONTENT_TYPE),))
 
-    def _upstreams(self, now: float) -> bytes:
-        rows = [(f'pool="{pool.name}",upstream="{u.url}"', u) for pool in self.pools for u in pool.upstreams]
-        return counters.gauges(
-            ("upstream_up", "1 unless down, ejected or draining.", [(of, u.usable(now)) for of, u in rows]),
-            (
-                "upstream_requests_in_flight",
-                "Requests that run there.",
-                [(of, u.in_flight) for of, u in rows],
-            ),
-        )
+    def _upstreams(self) -> list[dict[str, object]]:
+        return shown.described(self.pools, self.engine.clock())
 
 
 def _suspicious(path: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from focushub_core.balancer import CheckResult, Outcome, Pool
 from focushub_core.balancer.shown import described, families
+from focushub_core.telemetry.families import render
 
 
 def test_each_upstream_is_said_with_its_state_the_reason_and_its_last_check() -> None:
@@ -54,12 +55,16 @@ def test_decisions_retries_and_ejections_are_counted() -> None:
     b.health.observed(Outcome.FROZEN, 0)
     pool.retries["frozen"] += 2
 
-    shown = {name: dict(rows) for name, _, rows in families([pool], 1.0)}
+    text = render(families([pool], 1.0)).decode()
 
     of_a, of_b = ('pool="gateways",upstream="http://a:1"', 'pool="gateways",upstream="http://b:1"')
-    assert shown["upstream_up"] == {of_a: 1, of_b: 0}
-    assert shown["upstream_requests_in_flight"] == {of_a: 0, of_b: 0}
-    assert shown["upstream_requests_total"][f'{of_a},outcome="answered"'] == 3
-    assert shown["upstream_requests_total"][f'{of_b},outcome="frozen"'] == 1
-    assert shown["upstream_ejections_total"] == {of_a: 0, of_b: 1}
-    assert shown["upstream_retries_total"] == {'pool="gateways",reason="frozen"': 2}
+    for line in (
+        f"upstream_up{{{of_a}}} 1.0",
+        f"upstream_up{{{of_b}}} 0.0",
+        f"upstream_requests_in_flight{{{of_a}}} 0.0",
+        f'upstream_requests_total{{{of_a},outcome="answered"}} 3.0',
+        f'upstream_requests_total{{{of_b},outcome="frozen"}} 1.0',
+        f"upstream_ejections_total{{{of_b}}} 1.0",
+        'upstream_retries_total{pool="gateways",reason="frozen"} 2.0',
+    ):
+        assert line in text.splitlines()

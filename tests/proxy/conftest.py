@@ -98,10 +98,12 @@ class Bench:
         """A proxy for these origins."""
         return (await self.engine(*upstreams, timeouts=timeouts))[0]
 
-    async def engine(self, *upstreams: str, timeouts: Timeouts | None = None) -> tuple[Front, engine.Engine]:
+    async def engine(
+        self, *upstreams: str, timeouts: Timeouts | None = None, keyed: tuple[str, ...] = ()
+    ) -> tuple[Front, engine.Engine]:
         """A proxy on the engine, and the engine."""
         pool = Pool.of("test", upstreams)
-        route = engine.Route("/{path}", pool)
+        route = engine.Route("/{path}", pool, keyed=keyed)
         made = engine.Engine("test", lambda head, side: route, timeouts=timeouts)
         await made.start()
         self._running.push_async_callback(made.stop, 0.0)

@@ -6,12 +6,14 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession, web
 from msgspec import structs
 
+from focushub_core import stack
 from focushub_core.errors import ConfigurationError
 from focushub_core.proxy.loadbalancer import LoadBalancer, LoadBalancerSettings
 
@@ -241,3 +243,101 @@ async def test_a_probe_that_fails_in_a_way_nobody_expected_is_a_500_problem(
             assert "a bug" not in await answer.text()
     finally:
         await balancer.stop(0)
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/health"])
+async def test_it_says_where_each_gateway_stands_and_why_to_who_asks(
+    bench: Bench, balance: Open, refused: str, path: str
+) -> None:
+    good = await bench.app(Gateway("g").handle)
+    door = await balance(good, refused)
+    await door.becomes("/health", 200)
+    for _ in range(2):
+        assert await door.status("/v1/x") == 200
+    async with door.client.get(f"{path}?verbose") as answer:
+        shown = {entry["url"]: entry for entry in (await answer.json())["upstreams"]}
+    async with door.client.get(path) as answer:
+        assert "upstreams" not in await answer.json()
+
+    assert (shown[good]["state"], shown[good]["why"], shown[good]["last_check"]["result"]) == (
+        "up",
+        "",
+        "passed",
+    )
+    assert (shown[refused]["state"], shown[refused]["last_check"]["result"]) == ("down", "failed")
+    assert shown[good]["answered"] == 2
+    async with door.client.get("/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    assert f'upstream_requests_total{{pool="gateways",upstream="{good}",outcome="answered"}} 2.0' in lines
+
+
+STACK = """
+[stack]
+name = "shop"
+[services.order]
+port = 3001
+prefixes = ["/v1/orders"]
+keyed = ["/v1/orders"]
+[services.auth]
+port = 3002
+prefixes = ["/v1/auth"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "status"),
+    [
+        ("/v1/orders", {"Idempotency-Key": "7f"}, 200),
+        ("/v1/orders", {}, 502),
+        ("/v1/auth/login", {"Idempotency-Key": "7f"}, 502),
+    ],
+)
+async def test_a_post_with_a_key_is_sent_to_another_gateway_where_the_stack_says_keys_are_kept(
+    bench: Bench, tmp_path: Path, path: str, sent: dict[str, str], status: int
+) -> None:
+    asked = 0
+
+    async def dies(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        if b"POST" in await reader.readuntil(b"\r\n\r\n"):
+            asked += 1
+        else:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    urls = (await bench.script(dies), await bench.app(Gateway("g").handle))
+    balancer = LoadBalancer(
+        LoadBalancerSettings(gateway_urls=urls, port=0), stack=stack.parse(STACK, tmp_path)
+    )
+    await balancer.listen()
+    try:
+        async with (
+            ClientSession(balancer.url) as client,
+            client.post(path, data=b"x", headers=sent) as answer,
+        ):
+            assert (answer.status, asked) == (status, 1)
+    finally:
+        await balancer.stop(0)
+
+
+async def test_all_addresses_of_a_gateways_name_are_gateways(bench: Bench, balance: Open) -> None:
+    """``localhost`` has one or two; where nobody listens at the second, the first serves."""
+    origin = (await bench.app(Gateway("g").handle)).replace("127.0.0.1", "localhost")
+    door = await balance(origin)
+    await door.becomes("/health", 200)
+    for _ in range(4):
+        assert await door.status("/v1/x") == 200
+    async with door.client.get("/readyz?verbose") as answer:
+        shown = (await answer.json())["upstreams"]
+
+    assert {entry["origin"] for entry in shown} == {origin}
+    assert any(entry["url"].startswith("http://127.0.0.1:") for entry in shown)
+
+
+async def test_gateways_whose_name_nobody_knows_are_shown_as_unresolved(balance: Open) -> None:
+    door = await balance("http://gateway.invalid:3000")
+
+    assert await door.status("/v1/x") == 503
+    async with door.client.get("/readyz?verbose") as answer:
+        body = await answer.json()
+    assert [entry["state"] for entry in body["upstreams"]] == ["unresolved"]
+    assert "gateway.invalid" in body["checks"]["gateways"]["reason"]

@@ -13,8 +13,8 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from focushub_core.balancer import Outcome, Pool, Stage, Upstream, may_resend
-from focushub_core.errors import BadGateway, FocusHubError, GatewayTimeout, Unavailable
-from focushub_core.proxy.engine.links import Link
+from focushub_core.errors import BadGateway, FocusHubError, GatewayTimeout
+from focushub_core.proxy.engine.links import Link, nobody
 from focushub_core.proxy.http1 import End, ProtocolError, ResponseHead, request_head
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ class Call:
 
     def _attempt(self, now: float, *, anew: bool = False) -> None:
         upstream = self._pool.choose(now, self._tried)
-        assert upstream is not None  # `_failed` looks before it comes here
+        if upstream is None:
+            self.reply.set_exception(nobody())
+            return
         self._tried.append(upstream)
         upstream.in_flight += 1
         self._upstream = upstream
@@ -83,7 +85,7 @@ class Call:
         if isinstance(error, TimeoutError):
             problem: FocusHubError = GatewayTimeout("no connection in time", code="upstream_timeout")
         else:
-            problem = Unavailable("nobody who serves this can be reached", code="upstream_unreachable")
+            problem = nobody()
         self._failed(Stage.CONNECT, Outcome.UNREACHABLE, problem)
 
     def _ask(self, link: Link) -> None:
@@ -135,6 +137,12 @@ class Call:
     def on_room(self) -> None:
         """What was written is small."""
 
+    def on_frozen(self) -> None:
+        """Another one may know; if there is none, whoever waits for this waits on."""
+        if self._another_is_left():
+            self._pool.retries["frozen"] += 1
+            self._anew(self._engine.clock())
+
     # ----------------------------------------------------------------------------------------------------------
 
     def _finish(self, body: bytes) -> None:
@@ -146,11 +154,18 @@ class Call:
 
     def _failed(self, stage: Stage, outcome: Outcome, problem: FocusHubError) -> None:
         now = self._engine.clock()
-        elsewhere = len(self._tried) < len(self._pool.upstreams) and may_resend(stage, replayable=True)
+        elsewhere = self._another_is_left() and may_resend(stage, replayable=True)
         if not elsewhere or (stage is not Stage.CONNECT and not self._engine.budget.take(now)):
             self._give_up(outcome, problem)
             return
         self._observe(outcome)
+        self._pool.retries[stage.name.lower()] += 1
+        self._anew(now)
+
+    def _another_is_left(self) -> bool:
+        return any(upstream not in self._tried for upstream in self._pool.upstreams)
+
+    def _anew(self, now: float) -> None:
         self._leave(clean=False)
         self._head, self._size = None, 0
         self._parts.clear()

@@ -23,10 +23,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from focushub_core.balancer import Outcome, Stage, Upstream, may_resend
-from focushub_core.errors import BadGateway, FocusHubError, GatewayTimeout, Unavailable
+from focushub_core.errors import BadGateway, FocusHubError, GatewayTimeout
 from focushub_core.proxy.engine.answers import date
 from focushub_core.proxy.engine.limits import KEPT
-from focushub_core.proxy.engine.links import Link
+from focushub_core.proxy.engine.links import Link, nobody
 from focushub_core.proxy.http1 import (
     CHUNKED,
     END,
@@ -169,7 +169,7 @@ class Exchange:
             upstream = self._pool.choose(now, self._tried)
             if upstream is None:
                 self._over = True
-                self._client.refuse(_nobody())
+                self._client.refuse(nobody())
                 return
             self._tried.append(upstream)
             self._upstream = upstream
@@ -196,7 +196,7 @@ class Exchange:
         if isinstance(error, TimeoutError):
             problem: FocusHubError = GatewayTimeout("no connection in time", code="upstream_timeout")
         else:
-            problem = _nobody()
+            problem = nobody()
         self._failed(Stage.CONNECT, Outcome.UNREACHABLE, problem)
 
     def _ask(self, link: Link) -> None:
@@ -417,7 +417,3 @@ class Exchange:
     def _finish(self, status: int) -> None:
         self._over = True
         self._client.finished(status, self._engine.clock())
-
-
-def _nobody() -> Unavailable:
-    return Unavailable("nobody who serves this can be reached", code="upstream_unreachable")

@@ -16,7 +16,7 @@ from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 from focushub_core.balancer import Upstream
-from focushub_core.errors import ConfigurationError
+from focushub_core.errors import ConfigurationError, Unavailable
 from focushub_core.proxy.http1 import End, Event, Limits, Names, ProtocolError, ResponseHead, ResponseReader
 
 MOST_KEPT = 512
@@ -247,6 +247,11 @@ def address(url: str) -> tuple[str, int]:
     if parts.scheme != "http" or not host or parts.path.strip("/") or parts.query or parts.username:
         raise ConfigurationError(f"{url!r} is not an origin such as http://127.0.0.1:3000")
     return host, port
+
+
+def nobody() -> Unavailable:
+    """There is no connection to anybody, or nobody's address is known."""
+    return Unavailable("nobody who serves this can be reached", code="upstream_unreachable")
 
 
 @lru_cache(1024)
