@@ -13,6 +13,7 @@ Rules that hold here:
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_origin
@@ -27,6 +28,9 @@ from focushub_core.validation import check
 
 LAYERS = (".focushub/run.env", ".env")
 """Files below the stack's folder, the weakest first."""
+
+
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\[\]:]+)(?::[0-9]{1,5})?")
 
 
 class Secret:
@@ -55,15 +59,20 @@ class Secret:
 
 def _address(example: str, *schemes: str) -> Rule:
     """An address with one of ``schemes``. What is wrong is said without a word of it: a password may stand in it."""
+    wrong = f"This is no address such as {example}."
+    may_be_a_socket = "http" not in schemes
 
     def why(value: Secret | str) -> str | None:
         text = value.reveal() if isinstance(value, Secret) else value
         try:
             found = urlsplit(text)
-            whole = bool(found.hostname or found.scheme == "unix") and (found.port is None or found.port > 0)
         except ValueError:
-            whole = False
-        return None if whole and found.scheme in schemes else f"This is no address such as {example}."
+            return wrong
+        hosts = found.netloc.rpartition("@")[2].split(
+            ","
+        )  # PostgreSQL's may be several, or a socket and none
+        whole = all(_HOST.fullmatch(host) for host in hosts if host) and (any(hosts) or may_be_a_socket)
+        return None if whole and found.scheme in schemes else wrong
 
     return Rule("wrong_format", why)
 

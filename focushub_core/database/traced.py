@@ -13,12 +13,14 @@ from focushub_core.telemetry.tracing import Tracer
 
 def about(url: str) -> dict[str, str | int]:
     """What the spans of a database's queries have in common."""
-    address = urlsplit(url)
+    database = urlsplit(url)
+    first = database.netloc.rpartition("@")[2].partition(",")[0]
+    server = urlsplit(f"//{first}")
     return {
         "db.system.name": "postgresql",
-        "db.namespace": address.path.lstrip("/"),
-        "server.address": address.hostname or "localhost",
-        "server.port": address.port or 5432,
+        "db.namespace": database.path.lstrip("/"),
+        "server.address": server.hostname or "localhost",
+        "server.port": server.port or 5432,
     }
 
 

@@ -92,6 +92,8 @@ GOOD = {
     [
         {},
         {"DATABASE_URL": "postgres://host/tasks"},
+        {"DATABASE_URL": "postgresql://me:pass@/tasks?host=%2Frun%2Fpostgresql"},
+        {"DATABASE_URL": "postgresql://me:pass@one:5432,two:5433/tasks"},
         {"REDIS_URL": "rediss://host"},
         {"REDIS_URL": "unix:///run/redis.sock"},
     ],
@@ -107,11 +109,12 @@ def test_an_address_is_taken_in_any_of_its_forms(more):
         ("DATABASE_URL", "me:hunter2@host"),
         ("DATABASE_URL", "postgresql://me:hunter2@host:port/tasks"),
         ("DATABASE_URL", "postgresql://me:hun/ter2@host/tasks"),
-        ("DATABASE_URL", "postgresql://me:hunter2@host:99999/tasks"),
-        ("DATABASE_URL", "postgresql:///hunter2"),
+        ("DATABASE_URL", "postgresql://me:hunter2@one:5432,two:hunter2/tasks"),
+        ("DATABASE_URL", "postgresql://me:hunter2@host:123456/tasks"),
         ("REDIS_URL", "http://:hunter2@host"),
         ("REDIS_URL", "redis://:hunter2@[::1/0"),
         ("KEYS_URL", "auth/hunter2"),
+        ("KEYS_URL", "http:///hunter2"),
     ],
 )
 def test_what_is_no_address_is_refused_without_a_word_of_it(name, value):
