@@ -154,6 +154,14 @@ def test_what_the_shell_exports_moves_nothing(stack: Stack) -> None:
     }
 
 
+def test_where_traces_go_reaches_every_part_and_one_name_for_all_none(stack: Stack) -> None:
+    inherited = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_SERVICE_NAME": "shell"}
+    for part in topology.http_parts(stack, Options()):
+        found = topology.part_environment(part, stack.root, inherited, {}, "development")
+        assert found["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:4318"
+        assert "OTEL_SERVICE_NAME" not in found
+
+
 def test_the_balancer_does_not_wait_for_somebody_to_look_at_its_readiness(stack: Stack) -> None:
     balancer = topology.http_parts(stack, Options())[-1]
     found = topology.part_environment(balancer, stack.root, {"DRAIN_SECONDS": "30"}, {}, "development")

@@ -153,7 +153,9 @@ def part_environment(
     if part.kind == "gateway":
         # What it is asked comes through the balancer, which says whose address it is.
         own["TRUSTED_PROXIES"] = LOOPBACK
-    return {**inherited, **shared, **own}
+    # Each part is a service of its own in a trace, whatever the shell calls its own programs.
+    kept = {name: value for name, value in inherited.items() if name != "OTEL_SERVICE_NAME"}
+    return {**kept, **shared, **own}
 
 
 def part_command(part: HttpPart) -> tuple[str, ...]:
