@@ -108,6 +108,21 @@ def test_its_own_tests_pass(shop: Local) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_it_keeps_the_promises_when_it_is_killed_under_load(shop: Local) -> None:
+    """As the others do, which are read and written meanwhile: nothing lost, nothing twice, nobody else disturbed."""
+    done = shop.run(
+        *("-m", "focushub_generator", "verify", str(shop.root)),
+        *("--seconds", "8", "--service", "notes-service", "--json"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert [kill["part"] for kill in found["kills"]] == ["gateway-1", "notes-service"]
+    assert {"at rest", "gateway-1 killed", "notes-service killed"} == {row["during"] for row in found["rows"]}
+    assert found["acknowledged"] > 50
+    assert (found["lost"], found["twice"], found["astray"], found["broken"]) == (0, 0, 0, [])
+    assert "write to /v1/projects, /v1/tasks, /v1/habits, /v1/notes, /v1/order-book" in done.stderr
+
+
 def test_a_further_one_joins_while_the_stack_runs_and_breaks_nothing(shop: Local) -> None:
     """It is there after the next start; until then its path is nobody's."""
     done = shop.run("-m", "focushub_generator", "add", "service", "wishes")

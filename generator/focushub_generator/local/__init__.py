@@ -1,4 +1,4 @@
-"""A stack without Docker: what `focushub up`, `run`, `status`, `migrate`, `logs` and `psql` do.
+"""A stack without Docker: what `focushub up`, `run`, `status`, `verify`, `migrate`, `logs` and `psql` do.
 
 Each function returns the exit code and raises `FocusHubError` or `OSError` with one clear line for a failure.
 What a command needs is loaded when it is called.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["logs", "migrate", "psql", "run_part", "status", "up"]
+__all__ = ["logs", "migrate", "psql", "run_part", "status", "up", "verify"]
 
 
 def up(
@@ -41,6 +41,13 @@ def status(root: Path, *, as_json: bool) -> int:
     from focushub_generator.local.status import show
 
     return show(root, as_json=as_json)
+
+
+def verify(root: Path, *, seconds: float, service: str | None, as_json: bool) -> int:
+    """Kills parts of the stack under load; 1 when a promise was broken."""
+    from focushub_generator.local.verify.run import verify as run
+
+    return run(root, seconds=seconds, service=service, as_json=as_json)
 
 
 def migrate(root: Path, *, services: Sequence[str], show_status: bool, dry_run: bool) -> int:

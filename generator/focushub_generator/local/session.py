@@ -55,6 +55,8 @@ class Session:
         self.guard_died = asyncio.Event()
         self.lost: asyncio.Queue[Part] = asyncio.Queue()
         """Parts that were given up."""
+        self.ready = False
+        """Whether everything has been healthy at once."""
         self._state_lost = False
 
     def open(self, guards_lock: int) -> None:
@@ -126,6 +128,7 @@ class Session:
             "stack": self.stack.name,
             "port_offset": self.options.port_offset,
             "started_at": self.started_at,
+            "ready": self.ready,
             "parts": self.entries(),
         }
 

@@ -152,6 +152,8 @@ async def _until_healthy(session: Session, part: Part, deadline: float) -> None:
 
 
 async def _say_ready(session: Session) -> None:
+    session.ready = True
+    session.write_state()
     say = session.console.say
     rows = [("part", "address", "status", "pid")]
     for entry in session.entries():
