@@ -50,6 +50,7 @@ def addition(stack: Stack, name: str, port: int | None = None, *, nginx: int = N
         _port(stack, port, nginx),
         prefixes=(f"/v1/{key}",),
         database=f"{_database_prefix(stack)}{key.replace('-', '_')}",
+        keyed=(f"/v1/{key}",),
     )
     _refuse_taken(stack, service)
     return Addition(stack, service)
@@ -137,6 +138,7 @@ def with_table(text: str, added: Addition) -> str:
         f"port = {service.port}",
         f'database = "{service.database}"',
         f'prefixes = ["{service.prefixes[0]}"]',
+        f'keyed = ["{service.keyed[0]}"]',
     ]
     longer = behind(text, ["", *table])
     if {**added.stack.services, service.key: service} != stacks.parse(longer, added.stack.root).services:

@@ -89,6 +89,7 @@ def _service_values(service: ServiceEntry) -> dict[str, Any]:
         "prefixes": list(service.prefixes),
         "public": list(service.public),
         "day_aware": list(service.day_aware),
+        "keyed": list(service.keyed),
         "database_url": database_url(service),
         "environment": environment(service),
         "database_url_in_pods": _database_url(service, f"$({_password_of(service)})"),

@@ -40,7 +40,7 @@ OTHERS = frozenset({"localhost", "default", "focushub-core", "focushub-generator
 OF_PLACES = frozenset({"dashboard", "docker", "kubernetes"})
 """No service's: the gateway's own path; names whose DOCKER_HOST or KUBERNETES_PORT would be taken for its settings."""
 
-
+_TASK_PREFIXES = ("/v1/projects", "/v1/sections", "/v1/labels", "/v1/tasks", "/v1/comments")
 BUNDLED = (
     ServiceEntry(
         "auth",
@@ -52,12 +52,27 @@ BUNDLED = (
     ServiceEntry(
         "task",
         3002,
-        prefixes=("/v1/projects", "/v1/sections", "/v1/labels", "/v1/tasks", "/v1/comments"),
+        prefixes=_TASK_PREFIXES,
         database="tasks",
         day_aware=("/v1/tasks",),
+        keyed=_TASK_PREFIXES,
     ),
-    ServiceEntry("focus", 3003, prefixes=("/v1/focus",), database="focus", day_aware=("/v1/focus/summary",)),
-    ServiceEntry("habit", 3004, prefixes=("/v1/habits",), database="habits", day_aware=("/v1/habits",)),
+    ServiceEntry(
+        "focus",
+        3003,
+        prefixes=("/v1/focus",),
+        database="focus",
+        day_aware=("/v1/focus/summary",),
+        keyed=("/v1/focus",),
+    ),
+    ServiceEntry(
+        "habit",
+        3004,
+        prefixes=("/v1/habits",),
+        database="habits",
+        day_aware=("/v1/habits",),
+        keyed=("/v1/habits",),
+    ),
 )
 """The bundled platform's services; a database's name gets the stack's before it."""
 

@@ -67,7 +67,7 @@ def test_it_gets_a_folder_and_one_table_from_which_everything_follows(shop: Path
     notes = after.services["notes"]
     assert {**before.services, "notes": notes} == after.services
     assert (notes.port, notes.database, notes.prefixes) == (3005, "shop_notes", ("/v1/notes",))
-    assert (notes.public, notes.day_aware) == ((), ())
+    assert (notes.public, notes.day_aware, notes.keyed) == ((), (), ("/v1/notes",))
     assert (shop / notes.name / notes.package / "__main__.py").is_file()
     assert (shop / notes.migrations / "0001_items.sql").is_file()
 
