@@ -9,9 +9,6 @@ import os
 import sys
 from pathlib import Path
 
-import uvloop
-from aiohttp import web
-
 from focushub_core import Secret
 from focushub_core.gateway import Gateway, GatewaySettings
 from focushub_core.stack import parse
@@ -39,15 +36,8 @@ def main() -> None:
     limited = redis != "-"
     stack = parse(STACK + (LIMIT if limited else ""), Path("/nowhere"))
     url = Secret(redis) if limited else None
-    settings = GatewaySettings(auth_jwks_url="http://127.0.0.1:1/", redis_url=url)
-    uvloop.install()
-    web.run_app(
-        Gateway(settings, stack=stack).application(),
-        host="127.0.0.1",
-        port=int(port),
-        access_log=None,
-        print=None,
-    )
+    settings = GatewaySettings(auth_jwks_url="http://127.0.0.1:1/", redis_url=url, port=int(port))
+    sys.exit(Gateway(settings, stack=stack).serve())
 
 
 main()

@@ -21,7 +21,6 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from focushub_core import settings as settings_module
-from focushub_core.balancer import Pool
 from focushub_core.errors import ConfigurationError, FocusHubError, NotFound, Unauthorized
 from focushub_core.gateway import documents
 from focushub_core.gateway.aggregate import Aggregate, Reply, Section, gather
@@ -36,24 +35,24 @@ from focushub_core.http.docs import ApiPage
 from focushub_core.identity.keys import KeySource, download
 from focushub_core.identity.user import User
 from focushub_core.identity.verifier import Verifier
+from focushub_core.proxy.configured import ProxySettings
 from focushub_core.proxy.engine import Route
 from focushub_core.proxy.http1 import RequestHead, lines
 from focushub_core.proxy.part import ProxyPart
 from focushub_core.proxy.rewrite import Side
-from focushub_core.proxy.trust import truster
 from focushub_core.ratelimit import Limiter, metrics
 from focushub_core.ratelimit.address import parse_networks
 from focushub_core.ratelimit.configured import policies
 from focushub_core.ratelimit.counting import Counting
 from focushub_core.routed import RoutedPart
 from focushub_core.settings import HttpUrl, RedisUrl, Settings
-from focushub_core.stack import Stack
+from focushub_core.stack import ServiceEntry, Stack
 from focushub_core.telemetry.families import render
 
 UNMATCHED = "unmatched"
 
 
-class GatewaySettings(Settings, frozen=True, kw_only=True):
+class GatewaySettings(ProxySettings, frozen=True, kw_only=True):
     """What a gateway reads; where its services are, ``TASK_SERVICE_URL`` and its like say, or ``SERVICE_URL``."""
 
     auth_jwks_url: HttpUrl
@@ -61,8 +60,6 @@ class GatewaySettings(Settings, frozen=True, kw_only=True):
     auth_audience: str = "focushub"
     redis_url: RedisUrl | None = None
     """Where limits are shared; without it each gateway keeps them alone."""
-    trusted_proxies: str = ""
-    """Networks whose ``X-Forwarded-For`` is believed, such as ``10.0.0.0/8, 127.0.0.1``; none by default."""
     gateway_replicas: int | None = None
     """How many gateways share the limits while Redis is away; the stack's file says it where this is left out."""
     docs_page: bool = True
@@ -86,8 +83,9 @@ class Gateway(RoutedPart, ProxyPart):
             )
         super().__init__(settings, stack=stack)
         self.table = RouteTable(stack.services.values())
-        self.pool_of = _pools(stack)
-        self.pools.extend(self.pool_of.values())
+        self.pool_of = {
+            key: self.pool(stack.services[key].name, urls) for key, urls in _origins(stack).items()
+        }
         self.documents = Documents(stack.services, self.openapi, self.table)
         self.limiter = self._limiter()
         self.shown["limits"] = self.limiter.state
@@ -97,15 +95,11 @@ class Gateway(RoutedPart, ProxyPart):
         counting = Counting(policies(stack), parse_networks(self.settings.trusted_proxies))
         self.filters = Filters(Cors(stack.gateway.cors.allow), self.verifier, self.limiter, counting)
         self.providers[User] = signed_in
-        self._trusts = truster(self.settings.trusted_proxies)
         if self.settings.redis_url is not None:
             self.checks.append(Check("redis", self.limiter.look, required=False))
 
     def port_in(self, stack: Stack) -> int:
         return stack.gateway.port
-
-    def trusts(self, peer: str) -> bool:
-        return self._trusts(peer)
 
     async def open(self, resources: AsyncExitStack) -> None:
         await super().open(resources)
@@ -183,16 +177,18 @@ class Gateway(RoutedPart, ProxyPart):
             if request.user is None:
                 return refused(request, nobody_known())
             if match.day_aware:
-                return self._forward_with_more(request, pool, request.user)
-        return Route(request.label, pool, told=request.told)
+                return self._forward_with_more(request, match.service, request.user)
+        return Route(request.label, pool, told=request.told, keyed=match.service.keyed)
 
-    async def _forward_with_more(self, request: Request, pool: Pool, user: User) -> Route:
+    async def _forward_with_more(self, request: Request, service: ServiceEntry, user: User) -> Route:
         try:
             more = await self.person_fields(user, request.authorization or "")
         except FocusHubError as error:
             return refused(request, error)
         sent = lines((name.encode(), value.encode("latin-1")) for name, value in more.items())
-        return Route(request.label, pool, sent=sent, told=request.told)
+        return Route(
+            request.label, self.pool_of[service.key], sent=sent, told=request.told, keyed=service.keyed
+        )
 
     def _limiter(self) -> Limiter:
         replicas = self.settings.gateway_replicas or self.stack.gateway.replicas
@@ -217,19 +213,19 @@ def signed_in(request: web.Request) -> User:
     return user
 
 
-def _pools(stack: Stack) -> dict[str, Pool]:
-    """A pool per service: at ``<KEY>_SERVICE_URL`` (a comma list), else as ``SERVICE_URL`` says of all of them.
+def _origins(stack: Stack) -> dict[str, list[str]]:
+    """Where each service is: at ``<KEY>_SERVICE_URL`` (a comma list), else as ``SERVICE_URL`` says of all of them.
 
     That has ``{name}`` and ``{port}`` as in the stack's file: ``http://{name}:{port}`` where parts have hosts of their
     own, so that a gateway there knows a service that joined without being told.
     """
     values = settings_module.read_layers(stack.root)
     everywhere = values.get("SERVICE_URL", "http://127.0.0.1:{port}")
-    pools = {}
+    found = {}
     for key, service in stack.services.items():
         by_rule = everywhere.replace("{name}", service.name).replace("{port}", str(service.port))
-        pools[key] = Pool.of(service.name, _listed(values.get(f"{service.variable}_SERVICE_URL", by_rule)))
-    return pools
+        found[key] = _listed(values.get(f"{service.variable}_SERVICE_URL", by_rule))
+    return found
 
 
 def _listed(urls: str) -> list[str]:

@@ -12,47 +12,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from contextlib import AsyncExitStack
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar
 
-import msgspec
-
-from focushub_core.balancer import POLICIES, HealthSettings, Pool
 from focushub_core.balancer.shown import described
 from focushub_core.errors import ConfigurationError, NotFound, Unavailable
 from focushub_core.health import Check
-from focushub_core.proxy.engine import Route, Timeouts
-from focushub_core.proxy.engine.links import address
+from focushub_core.proxy.configured import ProxySettings
+from focushub_core.proxy.engine import Route
 from focushub_core.proxy.http1 import RequestHead
 from focushub_core.proxy.part import ProxyPart
-from focushub_core.proxy.probe import over_http
 from focushub_core.proxy.rewrite import Side
-from focushub_core.proxy.trust import truster
-from focushub_core.proxy.watch import Watch
 from focushub_core.settings import Settings
 from focushub_core.stack import ServiceEntry, Stack
 
 PREFIXES = ("/v1", "/docs", "/openapi.json", "/.well-known", "/console")
 """What goes to a gateway."""
 
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 
-
-class LoadBalancerSettings(Settings, frozen=True, kw_only=True):
+class LoadBalancerSettings(ProxySettings, frozen=True, kw_only=True):
     """The balancer's own settings; `Settings` says how they are read."""
 
     gateway_urls: tuple[str, ...] = ()
     """Origins of the gateways, by address or by name; left out, those that the stack's file says run here."""
-    trusted_proxies: str = ""
-    """Networks whose ``X-Forwarded-*`` counts, those of NGINX: ``10.0.0.0/8, ::1``."""
-    balancer_policy: Literal["round-robin", "least-requests"] = "round-robin"
-    check_path: str = "/readyz"
-    check_interval_s: Seconds = 2.0
-    check_timeout_s: Seconds = 1.0
-    resolve_interval_s: Seconds = 5.0
-    """Between two look-ups of a name."""
-    connect_timeout_s: Seconds = 1.0
-    answer_timeout_s: Seconds = 30.0
 
 
 class LoadBalancer(ProxyPart):
@@ -65,44 +46,20 @@ class LoadBalancer(ProxyPart):
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
         super().__init__(settings, stack=stack)
-        own = self.settings
-        urls = own.gateway_urls or _gateways_of(stack)
-        for url in urls:
-            address(url)
-        self.pool = Pool.of("gateways", urls, HealthSettings(), POLICIES[own.balancer_policy]())
-        self.pools.append(self.pool)
+        self.gateways = self.pool("gateways", self.settings.gateway_urls or _gateways_of(stack))
         keyed = tuple(prefix for service in _services(stack) for prefix in service.keyed)
         self._routes = [
             (
                 prefix.encode(),
-                Route(prefix, self.pool, keyed=keyed),
-                Route(prefix + "/{tail}", self.pool, keyed=keyed),
+                Route(prefix, self.gateways, keyed=keyed),
+                Route(prefix + "/{tail}", self.gateways, keyed=keyed),
             )
             for prefix in self.prefixes
         ]
-        self._trusts = truster(own.trusted_proxies)
         self.checks.append(Check("gateways", self._probe, words=("available", "unavailable")))
 
     def port_in(self, stack: Stack) -> int | None:
         return stack.load_balancer.port
-
-    def timeouts(self) -> Timeouts:
-        return Timeouts(connect_s=self.settings.connect_timeout_s, answer_s=self.settings.answer_timeout_s)
-
-    def trusts(self, peer: str) -> bool:
-        return self._trusts(peer)
-
-    async def open(self, resources: AsyncExitStack) -> None:
-        own = self.settings
-        watch = Watch(
-            self.pool,
-            self.engine,
-            over_http(own.check_path, own.check_timeout_s),
-            check_s=own.check_interval_s,
-            resolve_s=own.resolve_interval_s,
-        )
-        await watch.start()
-        resources.push_async_callback(watch.close)
 
     def route(self, path: bytes, head: RequestHead, side: Side) -> Route:
         for prefix, itself, below in self._routes:
@@ -115,8 +72,10 @@ class LoadBalancer(ProxyPart):
 
     async def _probe(self) -> None:
         now = time.monotonic()
-        if not self.pool.up(now):
-            states = ", ".join(f"{u['url'] or u['origin']} {u['state']}" for u in described([self.pool], now))
+        if not self.gateways.up(now):
+            states = ", ".join(
+                f"{u['url'] or u['origin']} {u['state']}" for u in described([self.gateways], now)
+            )
             raise Unavailable(f"no gateway is usable: {states}")
 
 

@@ -10,19 +10,24 @@ Rules that hold here:
 from __future__ import annotations
 
 import gc
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from focushub_core.balancer import Pool, shown
+from focushub_core.balancer import POLICIES, HealthSettings, Pool, shown
 from focushub_core.errors import BadRequest, MethodNotAllowed
 from focushub_core.part import Part
-from focushub_core.proxy.engine import Answer, Asked, Engine, Route, Timeouts
+from focushub_core.proxy.configured import ProxySettings
+from focushub_core.proxy.engine import Answer, Asked, Engine, Route
 from focushub_core.proxy.engine.answers import json
+from focushub_core.proxy.engine.links import address
 from focushub_core.proxy.http1 import NotSupported, RequestHead
+from focushub_core.proxy.probe import over_http
 from focushub_core.proxy.rewrite import Side
 from focushub_core.proxy.targets import path_of
+from focushub_core.proxy.trust import truster
+from focushub_core.proxy.watch import Watch
 from focushub_core.runtime import process
 from focushub_core.settings import Settings
 from focushub_core.stack import Stack
@@ -35,9 +40,11 @@ _NO_STORE = (("Cache-Control", "no-store"),)
 
 
 class ProxyPart(Part):
-    """Subclass it and say ``name``, `timeouts`, and `route`."""
+    """Subclass it, fill ``pools``, and say ``name`` and `route`."""
 
     default_port: ClassVar[int] = 8080
+    settings_type: ClassVar[type[Settings]] = ProxySettings
+    settings: ProxySettings
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
         self._engine: Engine | None = None
@@ -57,14 +64,6 @@ class ProxyPart(Part):
         }
 
     # What a subclass may say --------------------------------------------------------------------------------
-
-    def timeouts(self) -> Timeouts:
-        """How long things may take."""
-        return Timeouts()
-
-    def trusts(self, peer: str) -> bool:
-        """Whether what the peer at this address says of who sent a request is believed."""
-        return False
 
     def route(self, path: bytes, head: RequestHead, side: Side) -> Route | Awaitable[Route]:
         """What becomes of a request for ``path``, which is not the part's own; raises `NotFound` where nothing."""
@@ -94,10 +93,12 @@ class ProxyPart(Part):
         self._engine = Engine(
             self.instance,
             self._route,
-            timeouts=self.timeouts(),
-            trusts=self.trusts,
+            timeouts=self.settings.timeouts,
+            trusts=truster(self.settings.trusted_proxies),
         )
         await self.engine.start()
+        for pool in self.pools:
+            await self._watch(pool)
         await self.open(self._resources)
         self._address = await self.engine.listen(self.settings.host, self.port, share=self.share_port)
 
@@ -122,6 +123,27 @@ class ProxyPart(Part):
         return b""
 
     # ----------------------------------------------------------------------------------------------------------
+
+    async def _watch(self, pool: Pool) -> None:
+        own = self.settings
+        watch = Watch(
+            pool,
+            self.engine,
+            over_http(own.check_path, own.check_timeout_s),
+            check_s=own.check_interval_s,
+            resolve_s=own.resolve_interval_s,
+        )
+        await watch.start()
+        self._resources.push_async_callback(watch.close)
+
+    def pool(self, name: str, urls: Iterable[str]) -> Pool:
+        """A further pool of equals at these origins, for `route`."""
+        origins = list(urls)
+        for url in origins:
+            address(url)
+        pool = Pool.of(name, origins, HealthSettings(), POLICIES[self.settings.balancer_policy]())
+        self.pools.append(pool)
+        return pool
 
     def _route(self, head: RequestHead, side: Side) -> Route | Awaitable[Route]:
         target = head.target

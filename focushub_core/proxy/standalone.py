@@ -26,7 +26,7 @@ class StandaloneBalancer(LoadBalancer):
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
         super().__init__(settings, stack=stack)
-        self._every_path = Route("/{path}", self.pool)
+        self._every_path = Route("/{path}", self.gateways)
 
     def route(self, path: bytes, head: RequestHead, side: Side) -> Route:
         return self._every_path

@@ -229,3 +229,31 @@ async def test_an_answer_before_the_end_of_the_body_is_passed_on(bench: Bench) -
     async with front.client.post("/", data=pieces()) as answer:
         assert (answer.status, await answer.read()) == (413, b"big")
         gate.set()
+
+
+@pytest.mark.parametrize(
+    ("given", "most"), [(None, 30_000), ("250", 250), ("99999999", 30_000), ("soon", 30_000)]
+)
+async def test_the_upstream_hears_how_much_time_is_left(bench: Bench, given: str | None, most: int) -> None:
+    heard: list[str] = []
+
+    async def note(request: web.Request) -> web.Response:
+        heard.extend(request.headers.getall("X-Request-Timeout-Ms"))
+        return web.Response()
+
+    front = await bench.front(await bench.app(note))
+    headers = {} if given is None else {"X-Request-Timeout-Ms": given}
+    async with front.client.get("/", headers=headers) as answer:
+        assert answer.status == 200
+    assert len(heard) == 1
+    assert most - 200 < int(heard[0]) <= most
+
+
+async def test_a_request_ends_when_its_own_time_is_over(bench: Bench) -> None:
+    async def hang(request: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    front = await bench.front(await bench.app(hang))
+    async with front.client.get("/", headers={"X-Request-Timeout-Ms": "150"}) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (504, "upstream_timeout")

@@ -19,7 +19,7 @@ from focushub_core.proxy.engine.client import ClientConnection
 from focushub_core.proxy.engine.limits import Timeouts
 from focushub_core.proxy.engine.links import Connecting, Links
 from focushub_core.proxy.engine.route import Router
-from focushub_core.proxy.engine.wheel import ROUND, Wheel
+from focushub_core.proxy.engine.wheel import Wheel
 from focushub_core.proxy.rewrite import Side, request_names, response_names
 from focushub_core.telemetry.access import QUIET, AccessLog
 from focushub_core.telemetry.counters import RequestCounters
@@ -54,8 +54,6 @@ class Engine:
         self.name = name.encode()
         self.route = route
         self.timeouts = timeouts or Timeouts()
-        self.hasty = self.timeouts.answer_s < ROUND
-        """Whether an answer is due before the wheel comes round."""
         self.clock = clock
         self.counters = counters or RequestCounters()
         self.budget = RetryBudget()

@@ -22,11 +22,13 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from focushub_core import deadline
 from focushub_core.balancer import Outcome, Stage, Upstream, may_resend
 from focushub_core.errors import BadGateway, FocusHubError, GatewayTimeout
 from focushub_core.proxy.engine.answers import date
 from focushub_core.proxy.engine.limits import KEPT
 from focushub_core.proxy.engine.links import Link, nobody
+from focushub_core.proxy.engine.wheel import ROUND
 from focushub_core.proxy.http1 import (
     CHUNKED,
     END,
@@ -114,6 +116,9 @@ class Exchange:
         self._route = route
         self._pool = route.pool
         self._id = request_id
+        self._seconds = engine.timeouts.answer_s
+        if b"x-request-timeout-ms" in head.fields.meant:
+            self._seconds = deadline.take_up(_timeout_of(head), self._seconds)
         self._tried: list[Upstream] = []
         self._parts: list[bytes] = []  # of the answer
         self.body_over = not head.framing
@@ -156,8 +161,8 @@ class Exchange:
             self._due(now)
 
     def _due(self, now: float) -> None:
-        self._deadline = now + self._engine.timeouts.answer_s
-        if self._engine.hasty:
+        self._deadline = now + self._seconds
+        if self._seconds < ROUND:
             self._client.expect_look(self._deadline, now)
 
     def _attempt(self, now: float) -> None:
@@ -200,11 +205,12 @@ class Exchange:
         self._failed(Stage.CONNECT, Outcome.UNREACHABLE, problem)
 
     def _ask(self, link: Link) -> None:
-        head = self._head
+        head, now = self._head, self._engine.clock()
         self._link = link
         if not self._block:
             self._block = request_block(head, self._client.side, self._id)
-        block = self._block + self._route.sent if self._route.sent else self._block
+        left = (self._deadline if self.body_over else now + self._seconds) - now
+        block = b"%b%bX-Request-Timeout-Ms: %d\r\n" % (self._block, self._route.sent, max(0.0, left * 1000))
         if head.expects and not self.body_over:
             # RFC 9110 section 10.1.1: a proxy that does not know the answer forwards the expectation
             block += b"Expect: 100-continue\r\n"
@@ -326,7 +332,7 @@ class Exchange:
             self._moved and not self.body_over
         ):  # a large body takes its time: the answer is due from its end on
             self._moved = False
-            self._deadline = now + self._engine.timeouts.answer_s
+            self._deadline = now + self._seconds
         if now >= self._deadline and not self._over:
             stage = Stage.SENT if self._link is not None else Stage.CONNECT
             self._failed(
@@ -417,3 +423,10 @@ class Exchange:
     def _finish(self, status: int) -> None:
         self._over = True
         self._client.finished(status, self._engine.clock())
+
+
+def _timeout_of(head: RequestHead) -> str | None:
+    return next(
+        (value.decode("latin-1") for name, value in head.fields.known if name == b"x-request-timeout-ms"),
+        None,
+    )
