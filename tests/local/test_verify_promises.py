@@ -23,8 +23,10 @@ def attempt(
     why: str = "",
     is_problem: bool = True,
     took: float = 0.01,
+    resent: bool = False,
 ) -> Attempt:
-    return Attempt(1, method, "/v1/tasks", service, at, at + took, status, why, is_problem and status >= 400)
+    problem, resent = is_problem and status >= 400, resent or method == "GET"
+    return Attempt(1, method, "/v1/tasks", service, at, at + took, status, why, problem, resent)
 
 
 def written(
@@ -67,6 +69,10 @@ BROKEN = {
     "a write fails long after a gateway was killed": (
         attempt(10.0 + 2 * MOMENT_S, 502, method="POST", why=AWAY),
         "gateway-1 killed: 1 of 1 writes failed",
+    ),
+    "a write with a key that is kept is not sent to another gateway": (
+        attempt(9.99, 502, method="POST", why=AWAY, took=0.05, resent=True),
+        "gateway-1 killed: 1 of 1 writes failed, where none may",
     ),
     "a write in a gateway's hands is cut": (
         attempt(9.99, 0, method="POST", why="no whole answer", took=0.05),

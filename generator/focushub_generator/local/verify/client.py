@@ -70,13 +70,13 @@ class Client:
 
     async def read(self, read: Read) -> Reply:
         """One GET."""
-        return await self._send(Request("GET", read.path, read.service))
+        return await self._send(Request("GET", read.path, read.service, resent=True))
 
     async def see(self, collection: Collection, item: object) -> Reply:
         """Reads one thing that this client has just made."""
         template = str(collection.item)
         path = re.sub(r"\{\w+\}", quote(str(item), safe=""), template)
-        return await self._send(Request("GET", path, collection.service, template))
+        return await self._send(Request("GET", path, collection.service, template, resent=True))
 
     async def write(self, collection: Collection, number: int = 0, *, with_key: bool) -> Reply:
         """Makes one thing, from the collection's template ``number``; the last attempt's answer."""
@@ -85,7 +85,8 @@ class Client:
         write = Write(self.number, collection.path, f"{self._name}-{self._made}", key)
         self.ledger.writes.append(write)
         body = collection.templates[number].with_mark(write.mark)
-        request = Request("POST", collection.path, collection.service, body=body, key=key)
+        resent = with_key and collection.keeps_keys
+        request = Request("POST", collection.path, collection.service, body=body, key=key, resent=resent)
         give_up = self._clock() + PATIENCE_S
         while True:
             reply = await self._send(request)

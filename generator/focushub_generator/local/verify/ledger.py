@@ -26,7 +26,10 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request of one client. ``status`` 0: no answer; ``why``: the problem's code, or what the connection said."""
+    """One request of one client. ``status`` 0: no answer; ``why``: the problem's code, or what the connection said.
+
+    ``resent``: who forwards it may send it again, since it acts only once.
+    """
 
     client: int
     method: str
@@ -37,6 +40,7 @@ class Attempt:
     status: int
     why: str = ""
     is_problem: bool = False
+    resent: bool = False
 
     @property
     def outcome(self) -> Outcome:
@@ -48,7 +52,7 @@ class Attempt:
 
     @property
     def is_read(self) -> bool:
-        """Whether it may be sent again by anybody."""
+        """Whether it asks and changes nothing."""
         return self.method == "GET"
 
     def overlaps(self, begin: float, end: float) -> bool:

@@ -4,7 +4,7 @@ Rules that hold here (`DATA_PLANE`, "Kept promises"):
 
 * No GET fails while a gateway is killed and comes back, nor at rest.
 * A write that was under way at the moment when a gateway was killed may fail, with a 502, 503 or 504 problem and never
-  with a cut connection. No other write may.
+  with a cut connection. No other may, nor one with a key of a service that keeps keys: it is sent to another gateway.
 * While a service restarts, requests to it may fail with a 502, 503 or 504 problem; nobody else's may. An answer that is
   made of several services' counts as its own.
 * What was acknowledged is there, once. Whatever was sent is there once at most, however often it was sent with its key;
@@ -136,7 +136,7 @@ def group_of(attempt: Attempt, kills: Sequence[Kill]) -> Group:
         if kill.kind == "service":
             its = attempt.service in {kill.part, None}
             return Group(during, f"{kind} of {'it' if its else 'others'}", may_fail=its)
-        caught = not attempt.is_read and attempt.overlaps(kill.at, kill.at + MOMENT_S)
+        caught = not attempt.resent and attempt.overlaps(kill.at, kill.at + MOMENT_S)
         return Group(during, "writes under way" if caught else kind, may_fail=caught)
     return Group("at rest", kind, may_fail=False)
 

@@ -30,7 +30,7 @@ from focushub_generator.local.verify.pace import CLIENTS, pace
 from focushub_generator.local.verify.progress import Show
 from focushub_generator.local.verify.promises import Kill, Verdict, judge
 from focushub_generator.local.verify.stack import Running, running
-from focushub_generator.local.verify.survey import Survey, owners, survey
+from focushub_generator.local.verify.survey import Survey, survey
 from focushub_generator.local.verify.wire import Request
 
 FIRST, SECOND = 0.2, 0.5
@@ -89,7 +89,7 @@ class Run:
         document = (await self.scout.ask(Request("GET", DOCUMENT))).body
         if REGISTER not in document["paths"]:
             raise ConfigurationError(f"nobody can register: the stack's {DOCUMENT} has no {REGISTER}")
-        self.offered = survey(document, owners(self.stack.services.values()))
+        self.offered = survey(document, self.stack.services.values())
         last = self.clients[-1].email
         self.show.say(f"Signing in {self.scout.email} to {last}; nobody else's data are touched")
         lives = [await person.join(self._waits) for person in people]

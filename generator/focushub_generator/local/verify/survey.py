@@ -10,7 +10,7 @@ Rules that hold here:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from focushub_core.stack import ServiceEntry
@@ -31,12 +31,16 @@ class Read:
 
 @dataclass(frozen=True)
 class Collection:
-    """Things that can be made and listed: ``page`` is the query of a list's first page, ``item`` a thing's own path."""
+    """Things that can be made and listed: ``page`` is the query of a list's first page, ``item`` a thing's own path.
+
+    ``takes_key``: the document knows the key; ``keeps_keys``: so does the stack's file, and who forwards relies on it.
+    """
 
     path: str
     service: str
     templates: tuple[Template, ...]
     takes_key: bool
+    keeps_keys: bool = False
     page: str = ""
     pages: bool = False
     item: str | None = None
@@ -59,22 +63,29 @@ def owners(services: Iterable[ServiceEntry]) -> Owner:
     )
 
     def owner(path: str) -> str | None:
-        return next(
-            (name for prefix, name in prefixes if path == prefix or path.startswith(prefix + "/")), None
-        )
+        return next((name for prefix, name in prefixes if _under(path, [prefix])), None)
 
     return owner
 
 
-def survey(document: Mapping[str, Any], owner: Owner) -> Survey:
-    """What ``document`` offers."""
+def _under(path: str, prefixes: Iterable[str]) -> bool:
+    return any(path == prefix or path.startswith(prefix + "/") for prefix in prefixes)
+
+
+def survey(document: Mapping[str, Any], services: Iterable[ServiceEntry]) -> Survey:
+    """What ``document`` offers, of which ``services`` are said in the stack's file."""
+    services = list(services)
+    owner = owners(services)
+    keyed = tuple(prefix for service in services for prefix in service.keyed)
     paths: Mapping[str, Any] = document.get("paths", {})
     schemas = Schemas(document)
     readable = [path for path, methods in paths.items() if _is_read(path, methods.get("get"))]
-    collections = [_collection(path, paths, schemas, owner) for path in readable]
+    collections = [_collection(path, paths, schemas, owner(path)) for path in readable]
     return Survey(
         tuple(Read(path, owner(path)) for path in readable),
-        tuple(found for found in collections if found is not None),
+        tuple(
+            replace(found, keeps_keys=_under(found.path, keyed)) for found in collections if found is not None
+        ),
     )
 
 
@@ -88,8 +99,10 @@ def _is_read(path: str, operation: Any) -> bool:
     )
 
 
-def _collection(path: str, paths: Mapping[str, Any], schemas: Schemas, owner: Owner) -> Collection | None:
-    post, service = paths[path].get("post"), owner(path)
+def _collection(
+    path: str, paths: Mapping[str, Any], schemas: Schemas, service: str | None
+) -> Collection | None:
+    post = paths[path].get("post")
     if post is None or service is None or "201" not in post.get("responses", {}):
         return None
     content = post.get("requestBody", {}).get("content", {}).get("application/json", {})

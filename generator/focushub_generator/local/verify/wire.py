@@ -29,7 +29,10 @@ REQUEST_ID = "X-Request-Id"
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent, and the ``service`` behind it; ``template`` is the path as the report names it."""
+    """What is sent, and the ``service`` behind it; ``template`` is the path as the report names it.
+
+    ``resent``: who forwards it may send it again.
+    """
 
     method: str
     path: str
@@ -37,6 +40,7 @@ class Request:
     template: str = ""
     body: object = None
     key: str | None = None
+    resent: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ class Wire:
             status,
             why or _code(body, is_problem),
             is_problem,
+            resent=request.resent,
         )
         self._look_for_strangers(attempt, request_id, fields.get(REQUEST_ID, request_id), raw)
         return Reply(attempt, body, _seconds(fields.get("Retry-After")))
