@@ -10,10 +10,10 @@ Rules that hold here:
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterable
 from contextvars import ContextVar
+from time import monotonic
 
 HEADER = "X-Request-Timeout-Ms"
 _LOWER = HEADER.lower()
@@ -35,13 +35,13 @@ def take_up(value: str | None, limit: float) -> float:
 
 def start(seconds: float | None) -> None:
     """What this task does from now on must be done in ``seconds``; None: whenever it is."""
-    _ends.set(None if seconds is None else asyncio.get_running_loop().time() + seconds)
+    _ends.set(None if seconds is None else monotonic() + seconds)
 
 
 def left(limit: float) -> float:
     """Seconds that may be waited: ``limit``, or what is left if that is less; 0 or below: the time is over."""
     ends = _ends.get()
-    return limit if ends is None else min(limit, ends - asyncio.get_running_loop().time())
+    return limit if ends is None else min(limit, ends - monotonic())
 
 
 def field(limit: float) -> dict[str, str]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
+
+import msgspec
 
 from focushub_core import deadline
 from focushub_core.database.driver import DriverConnection, Record, load
@@ -18,6 +23,7 @@ from focushub_core.database.errors import timed_out, unavailable
 from focushub_core.database.migrations import Source
 from focushub_core.database.pool import Pool, PoolStatus
 from focushub_core.database.schema import SchemaMismatch, look
+from focushub_core.database.session import begin_unit
 from focushub_core.database.traced import Traced, about
 from focushub_core.database.unit import opened, unit_of
 from focushub_core.errors import ConfigurationError, FocusHubError, GatewayTimeout, Internal, Unavailable
@@ -70,14 +76,19 @@ class Queries(ABC):
         self, struct_type: Callable[..., T], sql: str, *args: Any, timeout: float | None = None
     ) -> list[T]:
         """All rows as ``struct_type(**row)``: columns are its fields, values as PostgreSQL gives them."""
-        return [struct_type(**row) for row in await self.fetch(sql, *args, timeout=timeout)]
+        rows = await self.fetch(sql, *args, timeout=timeout)
+        if rows and _is_in_order(struct_type, rows[0]):
+            return [struct_type(*row) for row in rows]
+        return [struct_type(**row) for row in rows]
 
     async def one(
         self, struct_type: Callable[..., T], sql: str, *args: Any, timeout: float | None = None
     ) -> T | None:
         """The first row as ``struct_type(**row)``, None if there is none."""
         row = await self.fetchrow(sql, *args, timeout=timeout)
-        return None if row is None else struct_type(**row)
+        if row is None:
+            return None
+        return struct_type(*row) if _is_in_order(struct_type, row) else struct_type(**row)
 
 
 class Connection(Queries):
@@ -98,10 +109,15 @@ class Connection(Queries):
         return await self._session().execute(sql, args, _seconds(timeout or self._query_timeout))
 
     @asynccontextmanager
-    async def transaction(self, *, isolation: Isolation | None = None) -> AsyncIterator[Connection]:
-        """Within a transaction: a savepoint, so that what fails inside undoes only itself."""
+    async def transaction(
+        self, *, isolation: Isolation | None = None, begin: str | None = None
+    ) -> AsyncIterator[Connection]:
+        """Within a transaction: a savepoint, so that what fails inside undoes only itself.
+
+        ``begin`` is sent instead of a plain BEGIN.
+        """
         name, self._depth = f"s{self._depth}", self._depth + 1
-        begin, commit, undo = _LEVELS[isolation], "COMMIT", "ROLLBACK"
+        begin, commit, undo = begin or _LEVELS[isolation], "COMMIT", "ROLLBACK"
         if self._depth > 1:
             begin, commit = f"SAVEPOINT {name}", f"RELEASE SAVEPOINT {name}"
             undo = f"ROLLBACK TO SAVEPOINT {name}"
@@ -109,7 +125,7 @@ class Connection(Queries):
         try:
             yield self
         except BaseException:
-            await self._undo(undo)
+            await self.undo(undo)
             raise
         else:
             await self._commit(commit)
@@ -121,14 +137,17 @@ class Connection(Queries):
         if await self.execute(command) == "ROLLBACK":
             raise Internal("a failed statement was passed over: the transaction was rolled back")
 
-    async def _undo(self, command: str) -> None:
+    async def undo(self, command: str) -> bool:
+        """Run a ROLLBACK, also when the request's time is over; whether it was done."""
         session = self._session()
         if session.is_closed() or session.broken_off:
-            return  # the pool leaves the transaction for us, with a deadline of its own
-        try:  # also when the request's time is over
+            return False  # the pool leaves the transaction for us, with a deadline of its own
+        try:
             await session.execute(command, (), self._query_timeout)
         except FocusHubError as error:
             _log.warning("%s failed: %s", command, error.__cause__ or error)
+            return False
+        return True
 
     def _session(self) -> DriverConnection:
         if self._driver is None:
@@ -213,26 +232,46 @@ class Database(Queries):
         """How the pool is doing; None while closed."""
         return None if self._pool is None else self._pool.status
 
+    # The three are written out, without a context manager: they stand in the way of every request.
+
     async def fetch(self, sql: str, *args: Any, timeout: float | None = None) -> list[Record]:
         if (unit := unit_of(self)) is not None:
             async with unit.savepoint() as connection:
                 return await connection.fetch(sql, *args, timeout=timeout)
-        async with _Lease(self) as session:
-            return await session.fetch(sql, args, _seconds(timeout or self.query_timeout))
+        pool = self._open_pool()
+        session = pool.take() or await pool.acquire(_seconds(self.acquire_timeout))
+        try:
+            rows = await session.fetch(sql, args, _seconds(timeout or self.query_timeout))
+            self._answered_at = monotonic()
+        finally:
+            pool.release(session)
+        return rows
 
     async def fetchrow(self, sql: str, *args: Any, timeout: float | None = None) -> Record | None:
         if (unit := unit_of(self)) is not None:
             async with unit.savepoint() as connection:
                 return await connection.fetchrow(sql, *args, timeout=timeout)
-        async with _Lease(self) as session:
-            return await session.fetchrow(sql, args, _seconds(timeout or self.query_timeout))
+        pool = self._open_pool()
+        session = pool.take() or await pool.acquire(_seconds(self.acquire_timeout))
+        try:
+            row = await session.fetchrow(sql, args, _seconds(timeout or self.query_timeout))
+            self._answered_at = monotonic()
+        finally:
+            pool.release(session)
+        return row
 
     async def execute(self, sql: str, *args: Any, timeout: float | None = None) -> str:
         if (unit := unit_of(self)) is not None:
             async with unit.savepoint() as connection:
                 return await connection.execute(sql, *args, timeout=timeout)
-        async with _Lease(self) as session:
-            return await session.execute(sql, args, _seconds(timeout or self.query_timeout))
+        pool = self._open_pool()
+        session = pool.take() or await pool.acquire(_seconds(self.acquire_timeout))
+        try:
+            tag = await session.execute(sql, args, _seconds(timeout or self.query_timeout))
+            self._answered_at = monotonic()
+        finally:
+            pool.release(session)
+        return tag
 
     @asynccontextmanager
     async def transaction(self, *, isolation: Isolation | None = None) -> AsyncIterator[Connection]:
@@ -246,31 +285,37 @@ class Database(Queries):
             async with unit.savepoint() as connection:
                 yield connection
             return
-        async with _Lease(self) as session:
-            connection = Connection(session, self.query_timeout)
-            try:
-                async with connection.transaction(isolation=isolation):
-                    yield connection
-            finally:
-                connection._end()
+        async with self._begun(_LEVELS[isolation]) as connection:
+            yield connection
 
     @asynccontextmanager
-    async def unit_of_work(self) -> AsyncIterator[Connection]:
+    async def unit_of_work(self, *, lock: int | None = None) -> AsyncIterator[Connection]:
         """All that this task asks of this database within the block is one transaction (`focushub_core.database.unit`).
 
-        It holds one connection throughout, so nothing slow belongs into it. There is none within another.
+        It holds one connection throughout, so nothing slow belongs into it. There is none within another. It tries
+        to take the advisory ``lock`` of its transaction on the way; whether it did, it finds by trying again.
         """
         if unit_of(self) is not None:
             raise Internal("a unit of work within another")
-        async with self.transaction() as connection, opened(self, connection):
+        async with self._begun(begin_unit(lock)) as connection, opened(self, connection):
             yield connection
+
+    @asynccontextmanager
+    async def _begun(self, begin: str) -> AsyncIterator[Connection]:
+        async with _Lease(self) as session:
+            connection = Connection(session, self.query_timeout)
+            try:
+                async with connection.transaction(begin=begin):
+                    yield connection
+            finally:
+                connection._end()
 
     async def check(self, deadline: float = 1.0) -> None:
         """Return if a real query is answered within ``deadline`` seconds, connecting included; else Unavailable.
 
         When all connections are in use, an answer that another query got meanwhile counts: busy is not away.
         """
-        started = asyncio.get_running_loop().time()
+        started = monotonic()
         try:
             async with asyncio.timeout(deadline), _Lease(self, deadline, first=True) as session:
                 await session.fetchrow("SELECT 1", (), deadline)
@@ -326,12 +371,9 @@ class Database(Queries):
             raise unavailable("The database is not open.")
         return self._pool
 
-    def _note_answer(self) -> None:
-        self._answered_at = asyncio.get_running_loop().time()
-
 
 class _Lease:
-    """A session for the length of a block; a class because it stands in the way of every query."""
+    """A session for the length of a block."""
 
     __slots__ = ("_database", "_first", "_pool", "_session", "_timeout")
 
@@ -353,8 +395,24 @@ class _Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._database._note_answer()
+            self._database._answered_at = monotonic()
         self._pool.release(self._session)
+
+
+def _is_in_order(struct_type: Callable[..., Any], row: Record) -> bool:
+    """Whether the columns are the struct's fields in their order: by position it is made in a fifth of the time."""
+    return tuple(row.keys()) == _positional(struct_type)
+
+
+@lru_cache(maxsize=1024)
+def _positional(struct_type: Callable[..., Any]) -> tuple[str, ...] | None:
+    """The names of what a struct is made of, if it takes all of them by position."""
+    if not (isinstance(struct_type, type) and issubclass(struct_type, msgspec.Struct)):
+        return None
+    parameters = inspect.signature(struct_type).parameters.values()
+    if any(each.kind is not each.POSITIONAL_OR_KEYWORD for each in parameters):
+        return None
+    return tuple(each.name for each in parameters)
 
 
 def _seconds(limit: float) -> float:

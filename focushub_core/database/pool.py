@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Coroutine
+from time import monotonic
 from typing import Any, NamedTuple
 
 from focushub_core.database.driver import DriverConnection
@@ -23,6 +24,7 @@ from focushub_core.database.errors import unavailable
 from focushub_core.errors import FocusHubError
 
 _RECOVER_S = 1.0
+_TICK_S = 0.01
 _GOODBYE_S = 1.0
 
 
@@ -55,7 +57,10 @@ class Pool:
         self._min_size, self._max_size, self._idle_timeout = min_size, max_size, idle_timeout
         self._idle: deque[tuple[DriverConnection, float]] = deque()  # the right end was used last
         self._busy: set[DriverConnection] = set()
-        self._waiters: OrderedDict[asyncio.Future[DriverConnection], None] = OrderedDict()
+        self._waiters: OrderedDict[asyncio.Future[DriverConnection], float] = (
+            OrderedDict()
+        )  # and their deadlines
+        self._expiring: asyncio.TimerHandle | None = None
         self._checks: set[asyncio.Future[DriverConnection]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._opening = 0
@@ -94,21 +99,22 @@ class Pool:
             return connection
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[DriverConnection] = loop.create_future()
-        self._waiters[waiter] = None
+        self._waiters[waiter] = monotonic() + timeout
+        if self._expiring is None:
+            self._expiring = loop.call_later(_TICK_S, self._expire)
         if first:
             self._waiters.move_to_end(waiter, last=False)
             self._checks.add(waiter)
             if self._size == self._max_size and not self._opening:
                 self._open_one()
-        self._open_for_waiters()
-        timer = loop.call_later(timeout, self._expire, waiter)
+        if len(self._busy) < self._max_size:
+            self._open_for_waiters()
         try:
             return await waiter
         except asyncio.CancelledError:
             self._give_back_unwanted(waiter)
             raise
         finally:
-            timer.cancel()
             self._waiters.pop(waiter, None)
             self._checks.discard(waiter)
 
@@ -119,7 +125,7 @@ class Pool:
             connection.terminate()
         elif connection.is_closed():
             self._open_for_waiters()
-        elif self._size - self._opening >= self._max_size:
+        elif len(self._idle) + len(self._busy) + self._caring >= self._max_size:
             self._spawn(connection.close(_GOODBYE_S))  # one more than that was opened for a check
         elif connection.needs_care:
             self._caring += 1
@@ -130,8 +136,9 @@ class Pool:
     async def close(self) -> None:
         """Close what is free, cut what is still in use, fail who waits."""
         self._closed = True
-        if self._trimming is not None:
-            self._trimming.cancel()
+        for timer in (self._trimming, self._expiring):
+            if timer is not None:
+                timer.cancel()
         self._fail_waiters(unavailable("The database was closed."))
         for task in self._tasks:
             task.cancel()
@@ -152,13 +159,18 @@ class Pool:
                 self._busy.add(connection)
                 waiter.set_result(connection)
                 return
-        self._idle.append((connection, asyncio.get_running_loop().time()))
+        self._idle.append((connection, monotonic()))
 
-    def _expire(self, waiter: asyncio.Future[DriverConnection]) -> None:
-        if not waiter.done():
-            waiter.set_exception(
-                unavailable("The database is not available: no connection became free in time.")
-            )
+    def _expire(self) -> None:
+        """One timer for all who wait: one for each of them costs more than the waiting itself."""
+        now = monotonic()
+        for waiter, until in self._waiters.items():
+            if until <= now and not waiter.done():
+                waiter.set_exception(
+                    unavailable("The database is not available: no connection became free in time.")
+                )
+        waiting = self._waiters and not self._closed
+        self._expiring = asyncio.get_running_loop().call_later(_TICK_S, self._expire) if waiting else None
 
     def _fail_waiters(self, error: FocusHubError) -> None:
         waiters, self._waiters = self._waiters, OrderedDict()
@@ -222,7 +234,7 @@ class Pool:
         self._trimming = asyncio.get_running_loop().call_later(self._idle_timeout / 2, self._trim)
 
     def _trim(self) -> None:
-        oldest = asyncio.get_running_loop().time() - self._idle_timeout
+        oldest = monotonic() - self._idle_timeout
         while self._idle and self._size > self._min_size and self._idle[0][1] < oldest:
             connection, _ = self._idle.popleft()
             self._spawn(connection.close(_GOODBYE_S))

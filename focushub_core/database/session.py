@@ -18,8 +18,27 @@ _ANYWHERE = re.compile(
     re.IGNORECASE,
 )
 
+SAVEPOINT = "SAVEPOINT unit"
+"""Where a unit of work (`focushub_core.database.unit`) goes back to."""
+_UNIT = re.compile(rf"BEGIN; SELECT pg_try_advisory_xact_lock\(-?\d+\); {SAVEPOINT}")
 
-@lru_cache(maxsize=2048)
+
+def begin_unit(lock: int | None = None) -> str:
+    """The beginning of a unit of work, all in one round trip; it tries to take the transaction's advisory ``lock``."""
+    return (
+        f"BEGIN; SELECT pg_try_advisory_xact_lock({lock:d}); {SAVEPOINT}"
+        if lock is not None
+        else f"BEGIN; {SAVEPOINT}"
+    )
+
+
 def touches_session(sql: str) -> bool:
     """Whether ``sql`` may leave something behind in the session. True too often is only slow."""
+    return (
+        _touches(sql) if _UNIT.fullmatch(sql) is None else False
+    )  # each of these differs, and is not remembered
+
+
+@lru_cache(maxsize=2048)
+def _touches(sql: str) -> bool:
     return any(_LEADING.match(part) for part in sql.split(";")) or _ANYWHERE.search(sql) is not None

@@ -6,6 +6,7 @@ Rules that hold here:
   transaction: code that knows nothing of the unit takes part in it.
 * That code sees no difference: a statement that fails undoes only itself (a savepoint), and so does a
   ``transaction()`` block.
+* A savepoint costs no round trip before the first statement, for it comes with BEGIN, and one before each other.
 * One connection does one thing at a time: tasks take turns, each waiting at most as long as for a connection.
 """
 
@@ -18,17 +19,24 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from focushub_core.database.errors import unavailable
+from focushub_core.database.session import SAVEPOINT
 
 if TYPE_CHECKING:
     from focushub_core.database.database import Connection, Database
 
 
+_NEXT = f"RELEASE {SAVEPOINT}; {SAVEPOINT}"
+_UNDO = f"ROLLBACK TO {SAVEPOINT}"
+
+
 class Unit:
-    """One open unit of work on ``database``."""
+    """One open unit of work on ``database``, whose transaction began with `SAVEPOINT`."""
 
     def __init__(self, database: Database, connection: Connection) -> None:
         self.database = database
         self.ended = False
+        self._fresh = True
+        """Whether nothing was done since the savepoint."""
         self._connection = connection
         self._lock = asyncio.Lock()
         self._holder: asyncio.Task[object] | None = None
@@ -44,13 +52,22 @@ class Unit:
         await self._take_turn()
         self._holder = task
         try:
-            async with self._connection.transaction() as connection:
-                yield connection
+            if not self._fresh:
+                await self._connection.execute(_NEXT)
+            self._fresh = False
+            try:
+                yield self._connection
+            except BaseException:
+                self._fresh = await self._connection.undo(_UNDO)
+                raise
         finally:
             self._holder = None
             self._lock.release()
 
     async def _take_turn(self) -> None:
+        if not self._lock.locked():
+            await self._lock.acquire()
+            return
         try:
             async with asyncio.timeout(self.database.acquire_timeout):
                 await self._lock.acquire()

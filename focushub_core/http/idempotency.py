@@ -7,7 +7,8 @@ Rules that hold here (draft-ietf-httpapi-idempotency-key-header):
 * The stored answer is written in the transaction of what the request did: both are there or neither is, whenever the
   process dies. So a handler's effects are those in the service's own database; it makes no other.
 * Who is at work holds an advisory lock of that transaction: PostgreSQL gives it back when its holder dies, and it
-  counts for every process on that database.
+  counts for every process on that database. Whether a key was used is asked together with the lock, so it can be
+  missed that its last holder ended meanwhile: an answer is therefore never stored over one that still counts.
 * A request that failed did nothing, and nothing is kept of it: it may be mended and sent again with its key.
 * "The same body" is the same JSON, however it is written.
 """
@@ -46,16 +47,18 @@ _KEY = re.compile(rf'"[\x20\x21\x23-\x5b\x5d-\x7e]{{1,{MAX_KEY}}}"|[\x21\x23-\x2
 _PATTERN = rf"^[\x21\x23-\x2b\x2d-\x7e]{{1,{MAX_KEY}}}$"
 _NOT_KEPT = frozenset({"content-length", "date", "server", "connection", "x-request-id"})
 
-_LOCK = "SELECT pg_try_advisory_xact_lock($1)"
 _FIND = """
-    SELECT fingerprint, status, headers, body FROM focushub.idempotency_keys
-    WHERE user_id = $1 AND route = $2 AND key = $3 AND created_at > now() - $4::interval"""
+    SELECT held, fingerprint, status, headers, body
+    FROM (SELECT pg_try_advisory_xact_lock($1) AS held) AS lock
+    LEFT JOIN focushub.idempotency_keys
+        ON user_id = $2 AND route = $3 AND key = $4 AND created_at > now() - $5::interval"""
 _KEEP = """
     INSERT INTO focushub.idempotency_keys (user_id, route, key, fingerprint, status, headers, body)
     VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7)
     ON CONFLICT (user_id, route, key) DO UPDATE
     SET fingerprint = EXCLUDED.fingerprint, status = EXCLUDED.status, headers = EXCLUDED.headers,
-        body = EXCLUDED.body, created_at = EXCLUDED.created_at"""
+        body = EXCLUDED.body, created_at = EXCLUDED.created_at
+    WHERE idempotency_keys.created_at <= now() - $8::interval"""
 _PURGE = "DELETE FROM focushub.idempotency_keys WHERE created_at <= now() - $1::interval"
 
 
@@ -131,7 +134,7 @@ class Idempotent(Habit):
             user, database = await user_of(request), database_of(request)
             asked = fingerprint(request.rel_url.raw_path_qs, await read_bytes(request))
             attempt = Attempt(user.id, f"{route.method} {route.path}", key, asked)
-            async with database.unit_of_work() as connection:
+            async with database.unit_of_work(lock=attempt.lock) as connection:
                 if (kept := await _begin(connection, attempt)) is not None:
                     return kept.replay(attempt)
                 response = respond(await call(request), route.status)
@@ -151,16 +154,15 @@ class Idempotent(Habit):
 
 
 async def _begin(connection: Connection, attempt: Attempt) -> Kept | None:
-    """What was answered before, else the right to act.
-
-    Two statements: the second one's snapshot is taken when the lock is held, so it sees what its last holder wrote.
-    """
-    if not await connection.fetchval(_LOCK, attempt.lock):
-        raise Conflict(
-            "A request with this key is at work.", code="idempotency_key_in_use", headers={"Retry-After": "1"}
-        )
-    row = await connection.fetchrow(_FIND, attempt.user_id, attempt.route, attempt.key, KEPT)
-    return None if row is None else msgspec.convert(dict(row), Kept)
+    """What was answered before, else the right to act."""
+    row = await connection.fetchrow(_FIND, attempt.lock, attempt.user_id, attempt.route, attempt.key, KEPT)
+    if row is None or not row["held"]:
+        raise _in_use()
+    if row["status"] is None:
+        return None
+    return Kept(
+        row["fingerprint"], row["status"], msgspec.convert(row["headers"], list[tuple[str, str]]), row["body"]
+    )
 
 
 async def _keep(connection: Connection, attempt: Attempt, response: web.StreamResponse) -> None:
@@ -168,10 +170,18 @@ async def _keep(connection: Connection, attempt: Attempt, response: web.StreamRe
     if not isinstance(response, web.Response) or not isinstance(body, bytes | bytearray | None):
         raise Internal(f"{attempt.route}: an answer that is streamed cannot be kept")
     headers = _kept_headers(response.headers)
-    await connection.execute(
+    done = await connection.execute(
         _KEEP,
         *(attempt.user_id, attempt.route, attempt.key, attempt.fingerprint),
-        *(response.status, headers, bytes(body or b"")),
+        *(response.status, headers, bytes(body or b""), KEPT),
+    )
+    if done == "INSERT 0 0":  # another one ended between our look and our lock
+        raise _in_use()
+
+
+def _in_use() -> Conflict:
+    return Conflict(
+        "A request with this key is at work.", code="idempotency_key_in_use", headers={"Retry-After": "1"}
     )
 
 

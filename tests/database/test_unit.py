@@ -7,7 +7,7 @@ import asyncio
 import pytest
 import pytest_asyncio
 
-from focushub_core.database import Database, UniqueViolation
+from focushub_core.database import Connection, Database, Record, UniqueViolation
 from focushub_core.errors import Internal, Unavailable
 
 
@@ -63,6 +63,53 @@ async def test_a_statement_or_a_block_that_fails_undoes_only_itself(numbers: Dat
             await connection.execute("INSERT INTO numbers VALUES (3)")
             assert await seen(numbers) == [1, 3]
     assert await seen(numbers) == [1, 3]
+
+
+async def test_savepoints_cost_one_round_trip_before_each_statement_but_the_first(
+    numbers: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one comes with BEGIN; after a failure there is a fresh one."""
+    said: list[str] = []
+    execute, fetchrow = Connection.execute, Connection.fetchrow
+
+    async def noted(self: Connection, sql: str, *args: object, timeout: float | None = None) -> str:
+        said.append(sql.partition(" ")[0])
+        return await execute(self, sql, *args, timeout=timeout)
+
+    async def asked(self: Connection, sql: str, *args: object, timeout: float | None = None) -> Record | None:
+        said.append(sql.partition(" ")[0])
+        return await fetchrow(self, sql, *args, timeout=timeout)
+
+    monkeypatch.setattr(Connection, "execute", noted)
+    monkeypatch.setattr(Connection, "fetchrow", asked)
+    async with numbers.unit_of_work():
+        await numbers.fetchval("SELECT 1")
+        await add(numbers, 1)
+        with pytest.raises(UniqueViolation):
+            await add(numbers, 1)
+        await add(numbers, 2)
+    assert said == ["BEGIN;", "SELECT", "RELEASE", "INSERT", "RELEASE", "INSERT", "INSERT", "COMMIT"]
+
+
+async def test_its_lock_is_held_to_its_end_whatever_fails_within(numbers: Database) -> None:
+    """Going back to a savepoint would give back a lock that was taken after it."""
+
+    async def free() -> bool:
+        return bool(await asyncio.create_task(outside()))
+
+    async def outside() -> bool:
+        async with other.transaction() as connection:
+            return bool(await connection.fetchval("SELECT pg_try_advisory_xact_lock(7)"))
+
+    other = Database(max_size=1)
+    await other.open(numbers._url)
+    async with numbers.unit_of_work(lock=7):
+        await add(numbers, 1)
+        with pytest.raises(UniqueViolation):
+            await add(numbers, 1)
+        assert not await free()
+    assert await free()
+    await other.close()
 
 
 async def test_tasks_of_the_unit_take_turns(numbers: Database) -> None:

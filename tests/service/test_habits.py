@@ -229,6 +229,24 @@ def _one_of_them(reply: Reply) -> bool:
     return reply.status == 201 or (in_use and reply.headers["Retry-After"] == "1")
 
 
+async def test_an_answer_that_came_between_look_and_lock_is_not_stored_over(
+    desk: ServiceClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one acted already: this one's effect is undone, and it may ask again."""
+
+    async def sees_nothing(*_: object) -> None:
+        return None
+
+    ann = desk.person()
+    first = await ann.post("/v1/folders", json={"name": "in"}, headers=key("k"))
+    monkeypatch.setattr(idempotency, "_begin", sees_nothing)
+    late = await ann.post("/v1/folders", json={"name": "out"}, headers=key("k"))
+    assert (late.status, late.body["code"]) == (409, "idempotency_key_in_use")
+    assert await count(desk, "folders") == 1
+    monkeypatch.undo()
+    assert (await ann.post("/v1/folders", json={"name": "in"}, headers=key("k"))).body == first.body
+
+
 async def test_a_statement_that_fails_undoes_only_itself(desk: ServiceClient) -> None:
     """As without a key; and what a handler asks at once from several tasks is asked in turn."""
     ann = desk.person()
