@@ -190,6 +190,23 @@ def test_a_wrong_password_says_so(opened: Watched) -> None:
     expect(opened.page.get_by_role("alert")).to_contain_text("Not logged in: ")
 
 
+def test_making_an_account_is_not_taken_for_the_login(opened: Watched, password: str) -> None:
+    """Though it takes a password, answers tokens, and comes first."""
+
+    def with_accounts(route: Any) -> None:
+        reply = route.fetch()
+        document = reply.json()
+        accounts = {"post": {**document["paths"]["/v1/auth/login"]["post"], "operationId": "accounts"}}
+        route.fulfill(
+            response=reply, json={**document, "paths": {"/v1/accounts": accounts, **document["paths"]}}
+        )
+
+    opened.page.route("**/openapi.json", with_accounts)
+    opened.page.reload()
+    opened.log_in(password)
+    assert (len(opened.asked("POST", "/v1/auth/login")), opened.asked("POST", "/v1/accounts")) == (1, [])
+
+
 def test_a_session_that_expires_is_renewed_by_what_is_tried_out_next(opened: Watched, password: str) -> None:
     opened.page.clock.install()
     opened.log_in(password)
@@ -229,7 +246,6 @@ def test_it_can_be_used_by_keyboard(opened: Watched, password: str) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_label("email")).to_be_focused()
     opened.log_in(password)
-    opened.page.locator('[data-path="/v1/me"]').first.focus()
     summary = page.locator(".opblock-get", has=page.locator('[data-path="/v1/me"]'))
     control = summary.locator(".opblock-summary-control")
     control.focus()

@@ -23,14 +23,17 @@
     value?.$ref ? value.$ref.slice(2).split("/").reduce((inner, name) => inner?.[name], api) : value;
   const schemaOf = (holder) => resolved(resolved(holder)?.content?.["application/json"]?.schema);
 
-  // The operation (a POST) that takes `field` and answers an access token.
+  // The operation (a POST) that takes `field` and answers an access token. Of several (making an account may answer
+  // one, too) it is the one that is called a login, else the one that wants least.
   function exchange(field) {
-    for (const [path, item] of Object.entries(api.paths ?? {})) {
-      const schema = schemaOf(item.post?.requestBody);
-      const answer = schemaOf(item.post?.responses?.["200"]);
-      if (schema?.properties?.[field] && answer?.properties?.access_token) return { path, schema };
-    }
-    return null;
+    const posts = Object.entries(api.paths ?? {}).map(([path, item]) => [path, item.post]);
+    const found = posts
+      .filter(([, post]) => schemaOf(post?.responses?.["200"])?.properties?.access_token)
+      .map(([path, post]) => ({ path, schema: schemaOf(post.requestBody) }))
+      .filter(({ schema }) => schema?.properties?.[field]);
+    const called = ({ path }) => (/(log|sign)[-_]?in/i.test(path) ? 0 : 1);
+    const wanted = ({ schema }) => schema.required?.length ?? 0;
+    return found.sort((one, other) => called(one) - called(other) || wanted(one) - wanted(other))[0] ?? null;
   }
 
   function bearers() {
