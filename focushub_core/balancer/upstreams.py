@@ -37,7 +37,7 @@ class Upstream:
     turn: int = 0
     origin: str = ""
     pieces: int = 0
-    """Of answers that came in several."""
+    """Heads and parts of answers that came in several."""
     left: bool = False
     """Whether its name has this address no more: its connections are kept no longer."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
 import pytest
 from aiohttp import ClientPayloadError, web
@@ -127,13 +128,16 @@ async def test_a_small_answer_that_stops_half_way_is_a_504_at_the_deadline(bench
 
 async def test_refused_everywhere_is_a_503_problem_at_once(bench: Bench, refused: str) -> None:
     front = await bench.front(refused, refused.replace("127.0.0.1", "localhost"))
-    started = time.monotonic()
-    async with front.client.post("/", data=b"x") as answer:
-        problem = await answer.json(content_type="application/problem+json")
+    took = []
+    for _ in range(5):
+        started = time.monotonic()
+        async with front.client.post("/", data=b"x") as answer:
+            problem = await answer.json(content_type="application/problem+json")
+        took.append(time.monotonic() - started)
+        assert (answer.status, problem["code"]) == (503, "upstream_unreachable")
+        assert answer.headers["Retry-After"] == "1"
 
-    assert (answer.status, problem["code"]) == (503, "upstream_unreachable")
-    assert answer.headers["Retry-After"] == "1"
-    assert time.monotonic() - started < 1
+    assert min(took) < 0.05
 
 
 @pytest.mark.parametrize(
@@ -167,6 +171,21 @@ async def test_five_failures_in_a_row_eject_the_upstream(bench: Bench) -> None:
             statuses.append(answer.status)
 
     assert statuses.count(500) == 5
+    assert front.pool.upstreams[0].health.state(time.monotonic()) is State.EJECTED
+
+
+@pytest.mark.parametrize("size", [100, 1_000_000], ids=["a small answer", "a large one"])
+async def test_so_do_five_answers_that_break_off(bench: Bench, size: int) -> None:
+    """Their heads looked well each time."""
+    ledger = Ledger()
+    begins = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nhalf" % size
+    front = await bench.front(await bench.script(ledger.bad(begins)), await bench.app(ledger.good))
+    for _ in range(20):
+        with suppress(ClientPayloadError):
+            async with front.client.post("/") as answer:
+                await answer.read()
+
+    assert ledger.asked.count("bad POST") == 5
     assert front.pool.upstreams[0].health.state(time.monotonic()) is State.EJECTED
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 
 import psutil
@@ -25,8 +26,12 @@ BALANCE = (
 )
 
 
-def free_port() -> int:
-    for port in range(22000, 32768):
+def free_port(besides: Container[int] = ()) -> int:
+    """Below those that the system gives to connections, so that a server can come back to it."""
+    first = random.randrange(22000, 32768)
+    for port in (*range(first, 32768), *range(22000, first)):
+        if port in besides:
+            continue
         with socket.socket() as trial:
             try:
                 trial.bind(("127.0.0.1", port))

@@ -262,7 +262,7 @@ class Exchange:
             return
         assert self._upstream is not None
         self._answer = head
-        self._observe(_FAULTY if head.status == 500 else _ANSWERED)
+        self._upstream.pieces += 1
         if head.framing is None or 0 <= head.framing <= KEPT:
             return
         self.streams = True
@@ -294,6 +294,8 @@ class Exchange:
             client.write(b"".join(self._parts))
         elif self._in_chunks:
             client.write(last_chunk(trailers(end.trailers, self._engine.response_names)))
+        # only now: one that breaks off each of its answers must not look well in between
+        self._observe(_FAULTY if answer.status == 500 else _ANSWERED)
         self._leave(clean=answer.keeps and self.body_over)
         self._finish(answer.status)
 
