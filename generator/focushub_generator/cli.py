@@ -213,6 +213,9 @@ def run(service: str, directory: Path, reload: bool) -> None:
 def status(directory: Path, as_json: bool) -> None:
     """Show every part of the stack that `focushub up` runs here.
 
+    Below the parts: where the load balancer stands with each gateway, and a gateway with a service that is not well; what
+    each limit let in and refused, how often without asking Redis (leased) and while Redis was away (degraded).
+
     Exits with 0 only if all are healthy.
     """
     from . import local

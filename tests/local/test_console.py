@@ -71,4 +71,10 @@ def test_it_goes_quiet_when_nobody_reads_any_more() -> None:
 
 
 def test_a_table_is_aligned() -> None:
-    assert table([("part", "pid"), ("postgres", "1")]) == ["part      pid", "postgres  1"]
+    """Words begin under each other, numbers end so."""
+    rows = [("part", "version", "s"), ("postgres", "18.6", "112.5"), ("gateway-1", "0.1.0", "-")]
+    assert table(rows) == [
+        "part       version      s",
+        "postgres   18.6     112.5",
+        "gateway-1  0.1.0        -",
+    ]

@@ -123,6 +123,21 @@ def test_it_keeps_the_promises_when_it_is_killed_under_load(shop: Local) -> None
     assert "write to /v1/projects, /v1/tasks, /v1/habits, /v1/notes, /v1/order-book" in done.stderr
 
 
+def test_status_shows_where_the_balancer_sends_and_what_the_limits_let_in(shop: Local) -> None:
+    words = ("-m", "focushub_generator", "status", str(shop.root))
+    found = json.loads(shop.run(*words, "--json").stdout)
+    balanced = [one for one in found["upstreams"] if one["seen_by"] == "load-balancer"]
+    assert [(one["part"], one["state"]) for one in balanced] == [("gateway-1", "up"), ("gateway-2", "up")]
+    assert {(one["kept_by"], one["kept"]) for one in found["limits"]} == {
+        ("gateway-1", "shared"),
+        ("gateway-2", "shared"),
+    }
+    shown = shop.run(*words).stdout
+    assert re.search(r"^load-balancer +gateway-1 +up +0 +\d+", shown, re.MULTILINE)
+    assert re.search(r"^gateways +shared +user +\d+ +0 +\d+ +0$", shown, re.MULTILINE)
+    assert max(map(len, shown.splitlines())) <= 100
+
+
 def test_a_further_one_joins_while_the_stack_runs_and_breaks_nothing(shop: Local) -> None:
     """It is there after the next start; until then its path is nobody's."""
     done = shop.run("-m", "focushub_generator", "add", "service", "wishes")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import threading
 from collections import deque
@@ -116,11 +117,16 @@ class Console:
 
 
 def table(rows: Sequence[Sequence[str]], *, bold_head: bool = False) -> list[str]:
-    """Rows as aligned lines, the first one the head."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    drawn = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    """Rows as aligned lines, the first one the head; columns of numbers stand to the right."""
+    columns = [_aligned(column) for column in zip(*rows, strict=True)]
+    drawn = ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
     if bold_head:
         drawn[0] = f"\x1b[1m{drawn[0]}\x1b[0m"
     return drawn
+
+
+def _aligned(column: Sequence[str]) -> list[str]:
+    width, said = max(map(len, column)), {*column[1:]} - {"-"}
+    if said and all(re.fullmatch(r"[0-9]+(\.[0-9]+)?", cell) for cell in said):
+        return [cell.rjust(width) for cell in column]
+    return [cell.ljust(width) for cell in column]

@@ -43,11 +43,17 @@ async def health(url: str, timeout: float = 2.0) -> Answer:
     return await request(f"{url}/health", timeout=timeout)
 
 
+async def readiness(url: str, timeout: float = 2.0) -> Answer:
+    """``GET /readyz?verbose`` of a part: its checks, and what else it shows."""
+    return await request(f"{url}/readyz?verbose", timeout=timeout)
+
+
 async def _exchange(url: str, method: str, body: bytes) -> Answer:
     address = urlsplit(url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=LIMIT)
     try:
-        writer.write(_head(method, address.path or "/", address.netloc, len(body)) + body)
+        target = (address.path or "/") + (f"?{address.query}" if address.query else "")
+        writer.write(_head(method, target, address.netloc, len(body)) + body)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         status = int(head[0].split(" ")[1])
         return Answer(status, (await _body(reader, head[1:])).decode(errors="replace"))
@@ -55,8 +61,8 @@ async def _exchange(url: str, method: str, body: bytes) -> Answer:
         writer.close()
 
 
-def _head(method: str, path: str, host: str, length: int) -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Accept: application/json", "Connection: close"]
+def _head(method: str, target: str, host: str, length: int) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Accept: application/json", "Connection: close"]
     if length:
         lines += ["Content-Type: application/json", f"Content-Length: {length}"]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

@@ -1,4 +1,4 @@
-"""`focushub status`: every part of the running stack, asked at this moment."""
+"""`focushub status`: every part of the running stack, asked at this moment, its upstreams and its limits."""
 
 from __future__ import annotations
 
@@ -11,29 +11,41 @@ from pathlib import Path
 from typing import Any
 
 from focushub_core.settings import read_layers
-from focushub_generator.local import health
+from focushub_generator.local import health, readiness
 from focushub_generator.local.console import table
 from focushub_generator.local.state import read_run_env, read_state
 
 DEADLINE = 2.0
 HEALTHY = "healthy"
+SHOWN = ("name", "url", "pid", "status", "version", "uptime_s", "restarts")
+"""Of a part, to people: its name says of which kind it is."""
 
 
 def show(root: Path, *, as_json: bool) -> int:
     """Prints all parts; 0 if all are healthy. Raises `ConfigurationError` when nothing runs in ``root``."""
     state = read_state(root)
     settings = {**read_layers(root), **read_run_env(root)}  # what runs, whatever else a shell may name
-    parts = asyncio.run(_ask_all(state["parts"], settings))
+    parts, bodies = asyncio.run(_ask_all(state["parts"], settings))
+    upstreams, limits = readiness.upstreams(parts, bodies), readiness.limits(parts, bodies)
     if as_json:
-        sys.stdout.write(json.dumps({"stack": state["stack"], "parts": parts}) + "\n")
+        found = {"stack": state["stack"], "parts": parts, "upstreams": upstreams, "limits": limits}
+        sys.stdout.write(json.dumps(found) + "\n")
     else:
-        rows = [tuple(parts[0]), *(tuple(_cell(value) for value in part.values()) for part in parts)]
-        sys.stdout.write("\n".join(table(rows)) + "\n")
+        rows = [SHOWN, *(tuple(_cell(part[name]) for name in SHOWN) for part in parts)]
+        more = readiness.upstream_rows(parts, upstreams), readiness.limit_rows(parts, limits)
+        sys.stdout.write("\n\n".join("\n".join(table(shown)) for shown in (rows, *more) if shown) + "\n")
     return 0 if all(part["status"] == HEALTHY for part in parts) else 1
 
 
-async def _ask_all(entries: list[dict[str, Any]], settings: Mapping[str, str]) -> list[dict[str, Any]]:
-    return list(await asyncio.gather(*(_ask(entry, settings) for entry in entries)))
+async def _ask_all(
+    entries: list[dict[str, Any]], settings: Mapping[str, str]
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, object]]]:
+    """Every part as the contract shows it, and what each tells of its readiness."""
+    http = [entry for entry in entries if str(entry["url"]).startswith("http")]
+    telling = asyncio.gather(*(health.readiness(entry["url"], DEADLINE) for entry in http))
+    parts = await asyncio.gather(*(_ask(entry, settings) for entry in entries))
+    told = {entry["name"]: answer.fields for entry, answer in zip(http, await telling, strict=True)}
+    return list(parts), told
 
 
 async def _ask(entry: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
