@@ -105,6 +105,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     request_seconds: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 30.0
     """How long a request may take, where its sender does not say that it waits less long (`focushub_core.deadline`)."""
 
+    explain_secret: Secret | None = None
+    """Who sends it in ``X-Explain`` is told how a request was served (`focushub_core.telemetry.explain`)."""
+
     @property
     def production(self) -> bool:
         """Whether this runs for other people."""

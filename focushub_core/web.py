@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, ClassVar
 
 from aiohttp import web
@@ -18,7 +19,7 @@ from focushub_core.routed import RoutedPart
 from focushub_core.runtime import serve
 from focushub_core.settings import Settings
 from focushub_core.stack import Stack
-from focushub_core.telemetry import metrics
+from focushub_core.telemetry import explain, metrics
 from focushub_core.telemetry.access import AccessLog
 from focushub_core.telemetry.observe import template_of
 from focushub_core.telemetry.tracing import Tracer
@@ -55,6 +56,8 @@ class WebPart(RoutedPart):
         app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
         if self.observed:
             app.on_response_prepare.append(edge.prepare(lambda: self.draining))
+            if self.settings.explain_secret is not None:
+                app.on_response_prepare.append(edge.tell)
         app.cleanup_ctx.append(self._lifespan)
         Probes(self.report, self.version, self.shown).add_to(app)
         app.router.add_get("/metrics", self._metrics)
@@ -73,6 +76,7 @@ class WebPart(RoutedPart):
 
     def _edge(self) -> edge.Serve:
         show_internals, seconds = not self.settings.production, self.settings.request_seconds
+        secret = self.settings.explain_secret
         if not self.observed:
             return edge.unobserved(lambda: self.draining, show_internals=show_internals, seconds=seconds)
         return edge.observed(
@@ -82,6 +86,7 @@ class WebPart(RoutedPart):
             show_internals=show_internals,
             seconds=seconds,
             tracer=self.traces,
+            explains=partial(explain.begin, self.instance, secret=secret) if secret is not None else None,
         )
 
     async def _metrics(self, _: web.Request) -> web.Response:

@@ -30,6 +30,8 @@ U = TypeVar("U", bound=Weighted)
 class Policy(Protocol):
     """Takes one of the upstreams that may be used."""
 
+    name: str
+
     def choose(self, candidates: Sequence[U]) -> U:
         """One of ``candidates``, which are never none."""
 
@@ -40,6 +42,8 @@ class RoundRobin:
     Everyone gains its weight, the one with the most is taken and pays the sum of all. So in every round each is
     taken exactly as often as its weight says, and the heavy ones not in a row: 5:1:1 is ``a a b a c a a``.
     """
+
+    name = "round-robin"
 
     def choose(self, candidates: Sequence[U]) -> U:
         total, most = 0, None
@@ -59,6 +63,8 @@ class LeastRequests:
 
     Better than turns where requests differ much in length: a slow one does not have others queue behind it.
     """
+
+    name = "least-requests"
 
     def __init__(self) -> None:
         self._turns = RoundRobin()

@@ -103,6 +103,11 @@ class Pool:
         return cls(name, [Upstream(url.rstrip("/"), health=Health(settings)) for url in urls], policy)
 
     @property
+    def policy(self) -> str:
+        """What its policy is called."""
+        return self._policy.name
+
+    @property
     def names(self) -> list[str]:
         """The origins whose host is a name. Until it is looked up, one upstream stands for all of its addresses."""
         return [origin for origin in self._first if is_named(origin)]

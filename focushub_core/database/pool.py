@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from focushub_core.database.driver import DriverConnection
 from focushub_core.database.errors import unavailable
 from focushub_core.errors import FocusHubError
+from focushub_core.telemetry import explain
 
 _RECOVER_S = 1.0
 _TICK_S = 0.01
@@ -109,8 +110,12 @@ class Pool:
                 self._open_one()
         if len(self._busy) < self._max_size:
             self._open_for_waiters()
+        began = monotonic()
         try:
-            return await waiter
+            connection = await waiter
+            if (explanation := explain.current.get()) is not None:
+                explanation.add("database-queue", monotonic() - began)
+            return connection
         except asyncio.CancelledError:
             self._give_back_unwanted(waiter)
             raise

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ import msgspec
 from focushub_core.deadline import left
 from focushub_core.errors import FocusHubError, GatewayTimeout, Unauthorized, Unavailable
 from focushub_core.proxy.engine.call import Reply
+from focushub_core.telemetry import explain
 
 __all__ = ["Aggregate", "Fetch", "Outcome", "Reply", "Section", "gather", "read"]
 
@@ -94,6 +96,9 @@ async def gather(sections: Sequence[Section], fetch: Fetch, *, deadline: float =
     now = asyncio.get_running_loop().time()
     total = left(deadline)
     asked = [(section, asyncio.ensure_future(fetch(section))) for section in sections]
+    if (explanation := explain.current.get()) is not None:
+        for section, reply in asked:
+            reply.add_done_callback(partial(_explain, explanation, section.name, now))
     try:
         for section, reply in sorted(asked, key=lambda pair: pair[0].seconds):
             if not reply.done():
@@ -106,6 +111,11 @@ async def gather(sections: Sequence[Section], fetch: Fetch, *, deadline: float =
         for _, reply in asked:
             reply.cancel()
     return Aggregate(outcomes, frozenset(section.name for section in sections if section.required))
+
+
+def _explain(explanation: explain.Explanation, name: str, began: float, reply: asyncio.Future[Reply]) -> None:
+    what = "late" if reply.cancelled() else "failed" if reply.exception() else str(reply.result().status)
+    explanation.add(f"section-{name}", asyncio.get_running_loop().time() - began, what)
 
 
 def _outcome(section: Section, reply: asyncio.Future[Reply]) -> Outcome:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
+from time import perf_counter
 from uuid import UUID
 
 import msgspec
@@ -53,6 +54,13 @@ class Request(msgspec.Struct):
     user: User | None = None
     rejected: FocusHubError | None = None
     told: bytes = b""
+    explained: bool = False
+    notes: tuple[tuple[str, float, str], ...] = ()
+    """For who explains it: steps, seconds, and what there is to say."""
+
+    def note(self, step: str, began: float, why: str) -> None:
+        """What was done since ``began`` (`time.perf_counter`)."""
+        self.notes += ((step, perf_counter() - began, why),)
 
 
 Pass = Callable[[Request], Route | Awaitable[Route]]
@@ -96,15 +104,20 @@ class Filters:
                 request.preflight = True
             elif name == b"x-forwarded-for" and self._trusting:
                 request.forwarded += (value.decode("latin-1"),)
+            elif name == b"x-explain":
+                request.explained = True
 
     async def _preflight(self, asked: Asked) -> Answer:
         return Answer(204, fields=self._cors.preflight(str(asked.route.user)).items())
 
     async def _identify(self, request: Request, then: Pass) -> Route:
+        began = perf_counter()
         try:
             request.user = await self._verifier.verify(bearer(request.authorization))
         except FocusHubError as error:
             request.rejected = error
+        if request.explained:
+            request.note("token", began, "verified" if request.user else "not good")
         found = self._limit(request, then)
         return found if isinstance(found, Route) else await found
 
@@ -126,11 +139,17 @@ class Filters:
         return self._judge(request, verdict, then)
 
     async def _ask(self, request: Request, charges: tuple[Charge, ...], then: Pass) -> Route:
-        found = self._judge(request, await self._limiter.check(charges), then)
+        began = perf_counter()
+        verdict = await self._limiter.check(charges)
+        if request.explained:
+            request.note("limit", began, "degraded" if self._limiter.degraded else "asked Redis")
+        found = self._judge(request, verdict, then)
         return found if isinstance(found, Route) else await found
 
     def _judge(self, request: Request, verdict: Verdict, then: Pass) -> Route | Awaitable[Route]:
         policies, limits = fields(verdict.decisions)
+        if request.explained:
+            request.note("limits", perf_counter(), limits.replace('"', ""))
         request.told += f"RateLimit-Policy: {policies}\r\nRateLimit: {limits}\r\n".encode()
         if verdict.allowed:
             return self._admit(request, then)
@@ -148,7 +167,7 @@ class Filters:
 
 def refused(request: Request, error: FocusHubError) -> Route:
     """The way of a request that nobody serves."""
-    return Route(request.label, refusal=error, told=request.told)
+    return Route(request.label, refusal=error, told=request.told, notes=request.notes)
 
 
 def _fields_of(cors: Cors, origin: str | None) -> bytes:

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from focushub_core import settings as settings_module
+from focushub_core.balancer import Pool
 from focushub_core.errors import ConfigurationError, FocusHubError, NotFound, Unauthorized
 from focushub_core.gateway import documents
 from focushub_core.gateway.aggregate import Aggregate, Reply, Section, gather
@@ -166,7 +167,13 @@ class Gateway(RoutedPart, ProxyPart):
         return self.filters.apply(request, self._forward if own is None else self._answer)
 
     def _answer(self, request: Request) -> Route:
-        return Route(request.label, handler=self._hosted.answer, told=request.told, user=request.user)
+        return Route(
+            request.label,
+            handler=self._hosted.answer,
+            told=request.told,
+            user=request.user,
+            notes=request.notes,
+        )
 
     def _forward(self, request: Request) -> Route | Awaitable[Route]:
         match = request.match
@@ -178,7 +185,7 @@ class Gateway(RoutedPart, ProxyPart):
                 return refused(request, nobody_known())
             if match.day_aware:
                 return self._forward_with_more(request, match.service, request.user)
-        return Route(request.label, pool, told=request.told, keyed=match.service.keyed)
+        return _to(pool, match.service, request)
 
     async def _forward_with_more(self, request: Request, service: ServiceEntry, user: User) -> Route:
         try:
@@ -186,9 +193,7 @@ class Gateway(RoutedPart, ProxyPart):
         except FocusHubError as error:
             return refused(request, error)
         sent = lines((name.encode(), value.encode("latin-1")) for name, value in more.items())
-        return Route(
-            request.label, self.pool_of[service.key], sent=sent, told=request.told, keyed=service.keyed
-        )
+        return _to(self.pool_of[service.key], service, request, sent)
 
     def _limiter(self) -> Limiter:
         replicas = self.settings.gateway_replicas or self.stack.gateway.replicas
@@ -198,6 +203,10 @@ class Gateway(RoutedPart, ProxyPart):
             prefix=f"{self.stack.name}:limit:",
             replicas=replicas,
         )
+
+
+def _to(pool: Pool, service: ServiceEntry, request: Request, sent: bytes = b"") -> Route:
+    return Route(request.label, pool, sent=sent, told=request.told, keyed=service.keyed, notes=request.notes)
 
 
 def nobody_known() -> Unauthorized:

@@ -25,7 +25,7 @@ from multidict import istr
 from focushub_core import deadline
 from focushub_core.errors import MethodNotAllowed, NotFound
 from focushub_core.http import problems
-from focushub_core.telemetry import trace
+from focushub_core.telemetry import explain, trace
 from focushub_core.telemetry.access import CLIENT_GONE, QUIET, AccessLog
 from focushub_core.telemetry.context import HEADER, request_id, take_up
 from focushub_core.telemetry.counters import RequestCounters
@@ -49,8 +49,12 @@ def observed(
     show_internals: bool,
     seconds: float,
     tracer: Tracer | None = None,
+    explains: Callable[[str | None], None] | None = None,
 ) -> Serve:
-    """Serves a request for ``seconds`` at most, and says of it what there is to say."""
+    """Serves a request for ``seconds`` at most, and says of it what there is to say.
+
+    ``explains`` gets what `explain.HEADER` says.
+    """
 
     async def serve(request: web.Request, handler: Handler, route: str | None = None) -> web.StreamResponse:
         # None of these is reset at the end: the answer's head is written after this returns, and the next request on
@@ -61,6 +65,8 @@ def observed(
         deadline.start(deadline.take_up(headers.get(deadline.HEADER), seconds))
         traced = _trace_of(request, ident, tracer) if tracer is not None or _TRACEPARENT in headers else None
         trace.current.set(traced)
+        if explains is not None:
+            explains(headers.get(explain.HEADER))
         status, failed = CLIENT_GONE, None  # the exception itself would keep its frames, and they it
         requests.in_flight += 1
         started = perf_counter()
@@ -134,6 +140,13 @@ async def _unmatched(request: web.Request) -> web.StreamResponse:
     if allowed:
         raise MethodNotAllowed(headers={"Allow": ",".join(sorted(allowed))})
     raise NotFound
+
+
+async def tell(_: web.Request, response: web.StreamResponse) -> None:
+    """A response signal: how the request was served, for an operator who asked."""
+    explanation = explain.current.get()
+    if explanation is not None:
+        response.headers.add(explain.FIELD, explanation.text(perf_counter() - explanation.began))
 
 
 def prepare(draining: Callable[[], bool]) -> Prepare:

@@ -22,6 +22,7 @@ from focushub_core.proxy.configured import ProxySettings
 from focushub_core.proxy.engine import Answer, Asked, Engine, Route
 from focushub_core.proxy.engine.answers import json
 from focushub_core.proxy.engine.links import address
+from focushub_core.proxy.engine.witness import Explaining, Witness
 from focushub_core.proxy.http1 import NotSupported, RequestHead
 from focushub_core.proxy.probe import over_http
 from focushub_core.proxy.rewrite import Side
@@ -31,7 +32,7 @@ from focushub_core.proxy.watch import Watch
 from focushub_core.runtime import process
 from focushub_core.settings import Settings
 from focushub_core.stack import Stack
-from focushub_core.telemetry import counters
+from focushub_core.telemetry import counters, explain
 from focushub_core.telemetry.families import render
 
 # A request leaves no cycles: its objects are freed as it ends. Each young collection would cost the next one 100 us.
@@ -96,6 +97,8 @@ class ProxyPart(Part):
             timeouts=self.settings.timeouts,
             trusts=truster(self.settings.trusted_proxies),
         )
+        if self.settings.explain_secret is not None:
+            self.engine.witness = self._witness
         await self.engine.start()
         for pool in self.pools:
             await self._watch(pool)
@@ -123,6 +126,14 @@ class ProxyPart(Part):
         return b""
 
     # ----------------------------------------------------------------------------------------------------------
+
+    def _witness(self, head: RequestHead, now: float) -> Witness | None:
+        if b"x-explain" not in head.fields.meant:
+            return None
+        given = next(value for name, value in head.fields.known if name == b"x-explain")
+        if not explain.is_wanted(given.decode("latin-1"), self.settings.explain_secret):
+            return None
+        return Explaining(self.instance, given, now)
 
     async def _watch(self, pool: Pool) -> None:
         own = self.settings

@@ -44,8 +44,8 @@ HOP_BY_HOP = frozenset(
 )
 _CLAIMS = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
 _CARRIED = {b"x-forwarded-port": b"X-Forwarded-Port", b"x-real-ip": b"X-Real-IP"}
-_NOT_CARRIED = frozenset({b"x-request-timeout-ms"})
-"""What the next one is told anew (`focushub_core.deadline`)."""
+_NOT_CARRIED = frozenset({b"x-request-timeout-ms", b"x-explain"})
+"""What the next one is told anew (`focushub_core.deadline`, `focushub_core.telemetry.explain`)."""
 _OURS = frozenset({b"host", b"forwarded", b"x-request-id", b"via", *_NOT_CARRIED, *_CLAIMS, *_CARRIED})
 _LOOKED_AT = {
     b"authorization": b"Authorization",

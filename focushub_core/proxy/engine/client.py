@@ -26,6 +26,7 @@ from focushub_core.proxy.engine.limits import KEPT
 from focushub_core.proxy.engine.own import Deciding, Own, Skipping
 from focushub_core.proxy.engine.route import Asked, Route
 from focushub_core.proxy.engine.wheel import ROUND
+from focushub_core.proxy.engine.witness import Witness
 from focushub_core.proxy.http1 import End, ProtocolError, RequestHead, RequestReader
 from focushub_core.proxy.rewrite import Side
 from focushub_core.telemetry.access import CLIENT_GONE
@@ -43,7 +44,7 @@ class ClientConnection(asyncio.Protocol):
     __slots__ = (
         "_body_over", "_credit", "_ended", "_engine", "_head", "_looked", "_pumping", "_read_over", "_reader",
         "_received", "_request_id", "_route", "_since", "_started", "_stuck", "_waiting", "full", "last", "serving",
-        "side", "slot", "told", "transport",
+        "side", "slot", "told", "transport", "witness",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -74,6 +75,7 @@ class ClientConnection(asyncio.Protocol):
         self._started = 0.0
         self.told = b""
         """Further field lines of its answer."""
+        self.witness: Witness | None = None
 
     # asyncio.Protocol ---------------------------------------------------------------------------------------
 
@@ -176,6 +178,7 @@ class ClientConnection(asyncio.Protocol):
         self.last = False
         self.told = b""
         self._request_id = take_up(_given_id(head)) if b"x-request-id" in head.fields.meant else new_id()
+        self.witness = None if engine.witness is None else engine.witness(head, now)
         if head.framing:
             self._body_over = False
             self._looked, self._received, self._credit = now, 0, engine.timeouts.body_grace_s
@@ -196,6 +199,8 @@ class ClientConnection(asyncio.Protocol):
         assert head is not None
         self._route = route.label
         self.told = route.told
+        if self.witness is not None:
+            self.witness.decided(route.notes)
         if route.pool is not None:
             self.serving = exchange = Exchange(engine, self, head, route, self._request_id.encode())
             exchange.begin(now)
@@ -289,8 +294,10 @@ class ClientConnection(asyncio.Protocol):
 
     def _write_answer(self, answer: Answer) -> None:
         bodiless = self._head is not None and self._head.method == b"HEAD"
-        self.write(answer.written(self._request_id.encode(), self.told, bodiless=bodiless, close=self.last))
-        self.finished(answer.status, self._engine.clock())
+        now = self._engine.clock()
+        told = self.told if self.witness is None else self.told + self.witness.told(now)
+        self.write(answer.written(self._request_id.encode(), told, bodiless=bodiless, close=self.last))
+        self.finished(answer.status, now)
 
     def _give_up(self, error: FocusHubError) -> None:
         """What comes, or does not, cannot be served: say so if there is a place for it, and read no more."""
@@ -307,7 +314,7 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._engine.counters.in_flight += 1
             self._started, self._request_id, self._route = self._since, new_id(), "unmatched"
-            self.told = b""
+            self.told, self.witness = b"", None
         self._head = None if serving is None else self._head
         self._body_over = False
         self.last = True
@@ -336,6 +343,8 @@ class ClientConnection(asyncio.Protocol):
             path = head.target.decode()
             if "?" in path:
                 path = path[: path.index("?")]
+        if self.witness is not None:
+            self.witness.over(self._route, status, now)
         engine.account(method, path, self._route, status, now - self._started, self._request_id)
 
     # Time ---------------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ from focushub_core.proxy.engine.limits import Timeouts
 from focushub_core.proxy.engine.links import Connecting, Links
 from focushub_core.proxy.engine.route import Router
 from focushub_core.proxy.engine.wheel import Wheel
+from focushub_core.proxy.engine.witness import Witness
+from focushub_core.proxy.http1 import RequestHead
 from focushub_core.proxy.rewrite import Side, request_names, response_names
 from focushub_core.telemetry.access import QUIET, AccessLog
 from focushub_core.telemetry.counters import RequestCounters
@@ -59,6 +61,8 @@ class Engine:
         self.budget = RetryBudget()
         self.request_names = request_names()
         self.response_names = response_names()
+        self.witness: Callable[[RequestHead, float], Witness | None] | None = None
+        """Who wants to know what becomes of a request, if anybody does; set it before `listen`."""
         self.draining = False
         """Whether answers ask clients to go elsewhere: connections close after them."""
         self._trusts = trusts

@@ -178,6 +178,8 @@ class Exchange:
                 return
             self._tried.append(upstream)
             self._upstream = upstream
+            if self._client.witness is not None:
+                self._client.witness.chosen(upstream, self._pool, now)
             link = self._engine.links.take(upstream)
         assert upstream is not None
         upstream.in_flight += 1
@@ -211,6 +213,8 @@ class Exchange:
             self._block = request_block(head, self._client.side, self._id)
         left = (self._deadline if self.body_over else now + self._seconds) - now
         block = b"%b%bX-Request-Timeout-Ms: %d\r\n" % (self._block, self._route.sent, max(0.0, left * 1000))
+        if self._client.witness is not None:
+            block += self._client.witness.asked(now)
         if head.expects and not self.body_over:
             # RFC 9110 section 10.1.1: a proxy that does not know the answer forwards the expectation
             block += b"Expect: 100-continue\r\n"
@@ -357,6 +361,8 @@ class Exchange:
         block = response_block(answer, self._engine.name, self._id, date)
         if self._client.told:
             block += self._client.told
+        if self._client.witness is not None:
+            block += self._client.witness.told(self._engine.clock())
         if not self.body_over or not self._head.keeps or self._engine.draining:
             self._client.last = True
             block += b"Connection: close\r\n"
@@ -383,6 +389,8 @@ class Exchange:
         if not last and self._may_go_elsewhere(stage, now, free=stage is Stage.CONNECT):
             self._go_elsewhere(stage.name.lower(), now)
             return
+        if self._client.witness is not None:
+            self._client.witness.failed(problem.code, now)
         self._leave(clean=False)
         self._over = True
         self._client.refuse(problem)
@@ -400,6 +408,8 @@ class Exchange:
 
     def _go_elsewhere(self, reason: str, now: float) -> None:
         self._pool.retries[reason] += 1
+        if self._client.witness is not None:
+            self._client.witness.failed(reason, now)
         self._leave(clean=False)
         self._answer, self._again = None, False
         self._parts.clear()

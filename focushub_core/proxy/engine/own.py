@@ -122,6 +122,8 @@ class Own(Idle):
             self._task.cancel()
 
     async def _answer(self) -> None:
+        if self._client.witness is not None:
+            self._client.witness.attach()
         try:
             answer = await self._handler(self._asked)
         except FocusHubError as error:

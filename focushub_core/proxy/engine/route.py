@@ -44,6 +44,8 @@ class Route(msgspec.Struct):
     keyed: tuple[str, ...] = ()
     user: object = None
     """Who asks, where that is known: for the handler."""
+    notes: tuple[tuple[str, float, str], ...] = ()
+    """What was done to find this out, for who asks (`focushub_core.proxy.engine.witness`)."""
 
 
 Router = Callable[[RequestHead, Side], Route | Awaitable[Route]]
