@@ -53,8 +53,7 @@ def test_no_error_and_no_repr_shows_a_value():
     with pytest.raises(ConfigurationError) as caught:
         load(TaskSettings, owner="task", environ={**URL, "PORT": "hunter2"})
     assert "hunter2" not in str(caught.value)
-    assert ":secret@" in URL["TASK_DATABASE_URL"]
-    assert ":secret@" not in repr(load(TaskSettings, owner="task", environ=URL))
+    assert "secret-place" not in repr(load(TaskSettings, owner="task", environ=URL))
 
 
 @pytest.mark.parametrize("show", [str, repr, "{}".format, "%s".__mod__])
