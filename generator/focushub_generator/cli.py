@@ -199,8 +199,8 @@ def up(  # noqa: PLR0917 (click passes every option)
 def run(service: str, directory: Path, reload: bool) -> None:
     """Run one part alone: a service, gateway or load-balancer.
 
-    The same as `python -m task_service` in the folder task-service: its settings come from the environment, then
-    from .env, then from a stack that `focushub up` runs here.
+    The same as `PYTHONPATH=../shared python -m task_service` in the folder task-service: its settings come from the
+    environment, then from .env, then from a stack that `focushub up` runs here.
     """
     from . import local
 
@@ -213,8 +213,8 @@ def run(service: str, directory: Path, reload: bool) -> None:
 def status(directory: Path, as_json: bool) -> None:
     """Show every part of the stack that `focushub up` runs here.
 
-    Below the parts: where the load balancer stands with each gateway, and a gateway with a service that is not well; what
-    each limit let in and refused, how often without asking Redis (leased) and while Redis was away (degraded).
+    Below the parts: where the load balancer stands with each gateway, and a gateway with a service that is not well;
+    what each limit let in and refused, how often without asking Redis (leased) and while Redis was away (degraded).
 
     Exits with 0 only if all are healthy.
     """

@@ -26,6 +26,7 @@ COMMANDS = [
     "run",
     "status",
     "up",
+    "verify",
 ]
 
 
@@ -119,7 +120,7 @@ def test_prepare_writes_what_is_missing_and_never_changes_env(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "command", [["prepare"], ["status"], ["run", "task-service"], ["psql", "task-service"]]
+    "command", [["prepare"], ["status"], ["verify"], ["run", "task-service"], ["psql", "task-service"]]
 )
 def test_a_folder_without_a_stack_is_one_clear_line(tmp_path: Path, command: list[str]) -> None:
     result = run(*command, str(tmp_path))
@@ -151,6 +152,13 @@ PASSED_ON: list[tuple[str, str, list[object], dict[str, object]]] = [
     ("run gateway --reload", "run_part", ["gateway"], {"reload": True}),
     ("status", "status", [], {"as_json": False}),
     ("status --json", "status", [], {"as_json": True}),
+    ("verify", "verify", [], {"seconds": 60, "service": None, "as_json": False}),
+    (
+        "verify --seconds 3 --service s --json",
+        "verify",
+        [],
+        {"seconds": 3, "service": "s", "as_json": True},
+    ),
     ("migrate", "migrate", [], {"services": (), "show_status": False, "dry_run": False}),
     (
         "migrate --service s --service t --status",
