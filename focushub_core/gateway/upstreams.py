@@ -1,4 +1,10 @@
-"""Asks a service something on the gateway's own account: a small GET, sent again to another replica if need be."""
+"""Asks a service something on the gateway's own account: a small GET, sent again to another replica if need be.
+
+Rules that hold here:
+
+* A service of which no replica is fit (down, ejected, not ready) is not asked: who waits for several has their answer.
+  What clients send to it is still tried; its health is looked at four times as often meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +17,7 @@ from focushub_core.balancer import Pool
 from focushub_core.errors import GatewayTimeout
 from focushub_core.proxy.engine import Engine
 from focushub_core.proxy.engine.call import Call, Reply
+from focushub_core.proxy.engine.links import nobody
 from focushub_core.proxy.http1 import lines
 from focushub_core.telemetry.context import HEADER, request_id
 
@@ -28,6 +35,9 @@ class UpstreamClient:
 
     def begin(self, pool: Pool, path: str, fields: Mapping[str, str]) -> asyncio.Future[Reply]:
         """GET ``path`` of one of ``pool``: a reply comes, or the last one's problem. Cancel it when it is late."""
+        now = self._engine.clock()
+        if not any(upstream.usable(now) for upstream in pool.upstreams):
+            return _refused()
         sent = {**fields, HEADER: request_id.get() or "", **deadline.field(TIMEOUT_S)}
         given = [(name.encode(), value.encode("latin-1")) for name, value in sent.items() if value]
         block, target = lines(given), path.encode()
@@ -42,3 +52,9 @@ class UpstreamClient:
                 return await self.begin(pool, path, fields)
         except TimeoutError:
             raise GatewayTimeout("no answer in time", code="upstream_timeout") from None
+
+
+def _refused() -> asyncio.Future[Reply]:
+    reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+    reply.set_exception(nobody())
+    return reply

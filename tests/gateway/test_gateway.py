@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestServer
 from uuid_utils.compat import uuid7
 
 from focushub_core import ConfigurationError, Secret, User, get
+from focushub_core.balancer import Outcome
 from focushub_core.gateway import Gateway, GatewaySettings, Section
 from focushub_core.stack import parse
 from focushub_core.testing import TokenMint
@@ -77,8 +78,8 @@ class Shop(Gateway):
 class Rig:
     """A gateway in front of two services."""
 
-    def __init__(self, client, auth, task):
-        self.client, self.auth, self.task = client, auth, task
+    def __init__(self, client, auth, task, gateway):
+        self.client, self.auth, self.task, self.gateway = client, auth, task, gateway
         self.token = Shop.mint.token(uuid7())
 
     async def ask(self, path, method="GET", token=None, **fields):
@@ -103,7 +104,7 @@ async def start(monkeypatch):
             await gateway.listen()
             running.push_async_callback(gateway.stop, 1.0)
             client = await running.enter_async_context(ClientSession(gateway.url))
-            return Rig(client, auth, task)
+            return Rig(client, auth, task, gateway)
 
         yield start
 
@@ -214,6 +215,19 @@ async def test_an_answer_out_of_several_carries_the_token_and_names_what_is_miss
     assert body["tasks"] == {"status": "ok", "data": {"path": "/v1/tasks"}}
     assert body["me"]["error"] == {"code": "upstream_error"}
     assert rig.task.requests[0].headers["Authorization"] == f"Bearer {rig.token}"
+
+
+async def test_a_service_that_is_known_to_be_away_is_not_waited_for(start):
+    """G6: its section answers at once; who asks for the service itself finds out that it is back."""
+    rig = await start()
+    health = rig.gateway.pool_of["task"].upstreams[0].health
+    for _ in range(health.settings.failures):
+        health.observed(Outcome.FAULTY, rig.gateway.engine.clock())
+    _, body = await rig.ask("/v1/both", token=rig.token)
+    assert body["tasks"]["error"] == {"code": "upstream_unavailable"}
+    assert rig.task.requests == []
+    response, _ = await rig.ask("/v1/tasks", token=rig.token)
+    assert response.status == 200
 
 
 async def test_an_answer_out_of_several_needs_a_token(start):
