@@ -15,7 +15,7 @@ from focushub_core.balancer.frozen import Stillness
 from focushub_core.proxy.engine.engine import Engine
 from focushub_core.proxy.probe import over_http
 
-LOOK_S = 0.2
+LOOK_S = 0.1
 PROBE_S = 0.25
 """Seconds that an answer to the probe may take."""
 

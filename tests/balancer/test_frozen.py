@@ -1,4 +1,4 @@
-"""Who stands still: looked at five times a second, as the proxy does."""
+"""Who stands still, looked at several times a second, as the proxy does."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ class Tally:
     answers: Counter[tuple[Kind, int]] = field(default_factory=Counter)
     acknowledged: set[str] = field(default_factory=set)
     """The tokens of writes that were answered 200."""
+    slowest: dict[Kind, float] = field(default_factory=dict)
+    """Seconds that the slowest answer of each kind took."""
     strangers: int = 0
     """Answers that carried another request's token."""
 
@@ -78,12 +81,14 @@ class Load:
         key = f"Idempotency-Key: {token}\r\n" if kind == "keyed" else ""
         body = "" if method == "GET" else f"Content-Length: {len(token)}\r\n"
         head = f"{method} {path} HTTP/1.1\r\nHost: a\r\nX-Token: {token}\r\n{key}{body}\r\n"
+        started = time.monotonic()
         try:
             reply = await client.ask((head + token * bool(body)).encode(), method.encode())
         except (AssertionError, ConnectionError):
             reply = None
         status = reply.status if reply is not None and reply.whole else 0
         self.tally.answers[kind, status] += 1
+        self.tally.slowest[kind] = max(self.tally.slowest.get(kind, 0.0), time.monotonic() - started)
         if reply is not None and status in (200, 500):  # others are the proxy's own
             self.tally.strangers += reply.body.rstrip(b" ") != token.encode()
         if status == 200 and kind in ("keyed", "post"):
