@@ -7,11 +7,12 @@ from typing import Protocol
 from aiohttp import web
 
 from focushub_core.runtime import process
+from focushub_core.runtime.connection import runner
 from focushub_core.settings import Settings
 
 
 class Servable(Protocol):
-    """What can be run: a `focushub_core.part.Part`."""
+    """What can be run: a `focushub_core.web.WebPart`."""
 
     draining: bool
 
@@ -56,7 +57,7 @@ class _OnAiohttp:
         return self._part.port
 
     async def listen(self) -> None:
-        self._runner = web.AppRunner(
+        self._runner = runner(
             self._part.application(),
             access_log=None,
             shutdown_timeout=process.FINISH_SECONDS,

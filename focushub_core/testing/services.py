@@ -22,12 +22,14 @@ from uuid import UUID
 
 import msgspec
 import pytest_asyncio
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from joserfc.jwk import OKPKey
 from uuid_utils.compat import uuid7
 
 from focushub_core.database.migrations import migrate
 from focushub_core.identity import tokens
+from focushub_core.runtime.connection import runner
 from focushub_core.service import Service
 from focushub_core.settings import load
 
@@ -68,6 +70,13 @@ class TokenMint:
             exp=moment + lifetime,
         )
         return tokens.sign(claims, self._key)
+
+
+class _Server(TestServer):
+    """Serves as a service's process does."""
+
+    async def _make_runner(self, **options: Any) -> web.AppRunner:
+        return runner(self.app, **options)
 
 
 class Person:
@@ -148,7 +157,7 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
             migrations = kind.migrations()
             if migrations is not None:
                 await migrate(database_url, migrations, driver=DRIVER)
-            client = TestClient(TestServer(service.application(), access_log=None))
+            client = TestClient(_Server(service.application(), access_log=None))
             await running.enter_async_context(client)
             return ServiceClient(client, mint, service)
 

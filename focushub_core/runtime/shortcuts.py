@@ -1,0 +1,94 @@
+"""Which of an application's routes are found by one look into a dictionary: nearly all of them.
+
+Rules that hold here:
+
+* It is a path that is written out, or one that ends with its only variable (``/v1/notes/{note_id}``).
+* What is found here is what aiohttp would find. A path that another route could match, too, or that is not plain
+  (a percent sign, a variable with a pattern of its own), is left to aiohttp.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from aiohttp import web
+
+_VARIABLE = re.compile(r"\{([^{}]*)\}")
+_ENDS_WITH_ONE = re.compile(r"(?P<above>[^{}]*)/\{(?P<name>[^{}]+)\}")
+_UNUSUAL = re.compile(r"[^\x21-\x7e]|[%#{}]")
+
+
+_Resource = web.PlainResource | web.DynamicResource
+
+
+class Found(NamedTuple):
+    """A route, and what its path says."""
+
+    route: web.AbstractRoute
+    values: dict[str, str]
+
+
+class Shortcuts:
+    """Of ``app``, whose routes are all there."""
+
+    def __init__(self, app: web.Application) -> None:
+        self._whole: dict[tuple[str, str], web.AbstractRoute] = {}
+        self._above: dict[tuple[str, str], tuple[web.AbstractRoute, str]] = {}
+        resources: list[_Resource] = []
+        for resource in app.router.resources():
+            if not isinstance(
+                resource, _Resource
+            ):  # an application within it, a folder: aiohttp looks for all
+                return
+            resources.append(resource)
+        for resource in resources:
+            shared = any(_compete(resource, other) for other in resources)
+            if not shared and not any(route.method == "*" for route in resource):
+                self._take(resource)
+
+    def find(self, method: str, target: str) -> Found | None:
+        """The route of a request's target; None where aiohttp has to look."""
+        path = target.partition("?")[0]
+        if _UNUSUAL.search(path) is not None:
+            return None
+        whole = self._whole.get((method, path))
+        if whole is not None:
+            return Found(whole, {})
+        above, _, last = path.rpartition("/")
+        ends = self._above.get((method, above))
+        return Found(ends[0], {ends[1]: last}) if ends is not None and last else None
+
+    def _take(self, resource: _Resource) -> None:
+        template = resource.canonical
+        for route in resource:
+            if isinstance(resource, web.PlainResource):
+                self._whole.setdefault((route.method, template), route)
+            elif (parts := _ENDS_WITH_ONE.fullmatch(template)) is not None:
+                self._above.setdefault((route.method, parts["above"]), (route, parts["name"]))
+
+
+def _compete(one: _Resource, other: _Resource) -> bool:
+    """Whether one path could be of both, so that their order counts. What is unusual competes with itself."""
+    if isinstance(one, web.PlainResource):
+        return isinstance(other, web.PlainResource) and other is not one and one.canonical == other.canonical
+    if one is other or _above(one) != _above(other) or isinstance(other, web.PlainResource):
+        return one is other and _is_unusual(one)
+    return one.canonical.count("/") == other.canonical.count("/") or _is_unusual(other)
+
+
+def _above(resource: _Resource) -> str:
+    """What stands before the first variable, by whole segments: aiohttp looks at the longest first."""
+    return resource.canonical.partition("{")[0].rpartition("/")[0]
+
+
+def _is_unusual(resource: _Resource) -> bool:
+    """Whether a variable has a pattern of its own, which the canonical path does not show."""
+    pattern = resource.get_info().get("pattern")
+    return pattern is None or pattern.pattern != "".join(_usual(resource.canonical))
+
+
+def _usual(template: str) -> Iterator[str]:
+    for number, part in enumerate(_VARIABLE.split(template)):
+        yield f"(?P<{part}>{web.DynamicResource.GOOD})" if number % 2 else re.escape(part)
