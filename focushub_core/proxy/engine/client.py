@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, cast
 
 from focushub_core.errors import BadRequest, FocusHubError, NotFound, RequestTimeout
 from focushub_core.proxy.engine.answers import Answer, refusal
-from focushub_core.proxy.engine.exchange import Exchange, Serving
+from focushub_core.proxy.engine.exchange import Exchange
 from focushub_core.proxy.engine.limits import KEPT
 from focushub_core.proxy.engine.own import Deciding, Own, Skipping
 from focushub_core.proxy.engine.route import Asked, Route
+from focushub_core.proxy.engine.serving import Serving
 from focushub_core.proxy.engine.wheel import ROUND
 from focushub_core.proxy.engine.witness import Witness
 from focushub_core.proxy.http1 import End, ProtocolError, RequestHead, RequestReader

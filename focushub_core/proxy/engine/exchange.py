@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from focushub_core import deadline
 from focushub_core.balancer import Outcome, Stage, Upstream, may_resend
@@ -54,31 +54,6 @@ INTERIM = 16
 _ANSWERED, _FAULTY = Outcome.ANSWERED, Outcome.FAULTY  # a member is looked up by a function in Python 3.11
 
 _log = logging.getLogger(__name__)
-
-
-class Serving(Protocol):
-    """What a client's connection is busy with."""
-
-    wants_body: bool
-    """Whether pieces of the request's body may be given now."""
-
-    def on_body(self, data: bytes) -> None:
-        """A piece of the request's body."""
-
-    def on_body_end(self, end: End) -> None:
-        """The request is over."""
-
-    def on_full(self) -> None:
-        """The client has to take some of what was written before more is."""
-
-    def on_room(self) -> None:
-        """It took it: more may follow."""
-
-    def on_gone(self) -> None:
-        """The client is gone."""
-
-    def look(self, now: float) -> float:
-        """Act on what is due; the next deadline."""
 
 
 class Exchange:
@@ -334,16 +309,12 @@ class Exchange:
             elif now - self._quiet_since >= self._engine.timeouts.idle_s:
                 self._broken(GatewayTimeout("the answer stopped", code="upstream_timeout"), None)
             return self._quiet_since + self._engine.timeouts.idle_s
-        if (
-            self._moved and not self.body_over
-        ):  # a large body takes its time: the answer is due from its end on
-            self._moved = False
+        if self._moved and not self.body_over:
+            self._moved = False  # a large body takes its time: the answer is due from its end on
             self._deadline = now + self._seconds
         if now >= self._deadline and not self._over:
-            stage = Stage.SENT if self._link is not None else Stage.CONNECT
-            self._failed(
-                stage, Outcome.FAULTY, GatewayTimeout("no answer in time", code="upstream_timeout"), last=True
-            )
+            problem = GatewayTimeout("no answer in time", code="upstream_timeout")
+            self._failed(Stage.SENT, Outcome.FAULTY, problem, last=True)
         return self._deadline
 
     # ----------------------------------------------------------------------------------------------------------
