@@ -15,13 +15,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import aiohttp
 import msgspec
-from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
 
 from focushub_core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from joserfc.jwk import OKPKey
 
 MAX_AGE = 300.0
 """Seconds after which keys are fetched anew; auth publishes a key at least this long before it signs with it."""
@@ -33,7 +35,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=2.0)
 
 _log = logging.getLogger(__name__)
 
-Keys = Mapping[str, OKPKey]
+Keys = Mapping[str, "OKPKey"]
 Fetch = Callable[[], Awaitable[bytes]]
 
 
@@ -45,6 +47,9 @@ class JwksDocument(msgspec.Struct, frozen=True):
 
 def parse(document: bytes) -> dict[str, OKPKey]:
     """The Ed25519 keys of a JWKS document by their ids; keys of other kinds are passed over. Raises ValueError."""
+    from joserfc.errors import JoseError  # loaded with the first keys: see `identity.tokens`
+    from joserfc.jwk import OKPKey
+
     try:
         entries = msgspec.json.decode(document, type=JwksDocument).keys
         return {
@@ -86,6 +91,11 @@ class KeySource:
         if self._fetched_at is None:
             raise Unavailable("Tokens cannot be verified at the moment.", code="identity_unavailable")
         return self._keys
+
+    @property
+    def fetched(self) -> bool:
+        """Whether there were keys ever."""
+        return self._fetched_at is not None
 
     def _due(self, kid: str) -> bool:
         return due(kid in self._keys, self._age(self._fetched_at), self._age(self._attempted_at))

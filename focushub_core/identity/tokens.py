@@ -7,21 +7,23 @@ Rules that hold here:
   header.
 * A key is found by ``kid`` among the keys that were fetched. The token never says where its key is.
 * Time is a parameter, in seconds since the epoch; 30 s of leeway for clocks that differ.
+* What reads signatures is loaded with the first of them: 9 MB that a process without tokens does not carry.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
 
 from focushub_core.errors import Unauthorized
 from focushub_core.identity.user import User
+
+if TYPE_CHECKING:
+    from joserfc.jwk import OKPKey
 
 ALGORITHM = "Ed25519"
 """Fully specified (RFC 9864), where ``EdDSA`` would leave the curve open."""
@@ -29,7 +31,35 @@ TYPE = "at+jwt"
 LEEWAY = 30
 """Seconds."""
 
-_REGISTRY = jws.JWSRegistry(algorithms=[ALGORITHM])
+
+class Signatures:
+    """joserfc, as it is used here. Making one loads it, which takes 50 ms."""
+
+    def __init__(self) -> None:
+        from joserfc import jws
+        from joserfc.errors import JoseError
+
+        self._registry = jws.JWSRegistry(algorithms=[ALGORITHM])
+        self._jws = jws
+        self.error: type[Exception] = JoseError
+
+    def made(self, header: dict[str, Any], payload: bytes, key: OKPKey) -> str:
+        """A signed token."""
+        return self._jws.serialize_compact(header, payload, key, registry=self._registry)
+
+    def payload(self, token: str, key: OKPKey) -> bytes:
+        """What it says, once its signature was verified."""
+        return self._jws.deserialize_compact(token, key, registry=self._registry).payload
+
+    def header(self, token: str) -> dict[str, Any]:
+        """Its header; nothing is verified."""
+        return self._jws.extract_compact(token.encode("ascii")).headers()
+
+
+@cache
+def signatures() -> Signatures:
+    """The one that there is."""
+    return Signatures()
 
 
 class Claims(msgspec.Struct, frozen=True):
@@ -65,7 +95,7 @@ class Rejected(Unauthorized):
 def sign(claims: Claims, key: OKPKey) -> str:
     """An access token with these claims; ``key`` is private and has a ``kid``."""
     header = {"alg": ALGORITHM, "typ": TYPE, "kid": key.kid}
-    return jws.serialize_compact(header, msgspec.json.encode(claims), key, registry=_REGISTRY)
+    return signatures().made(header, msgspec.json.encode(claims), key)
 
 
 def key_id(token: str) -> str:
@@ -79,9 +109,8 @@ def verify(token: str, keys: Mapping[str, OKPKey], *, issuer: str, audience: str
     if key is None:
         raise Rejected("unknown key")
     try:
-        payload = jws.deserialize_compact(token, key, registry=_REGISTRY).payload
-        claims = msgspec.json.decode(payload, type=Claims)
-    except (JoseError, ValueError, msgspec.DecodeError) as error:
+        claims = msgspec.json.decode(signatures().payload(token, key), type=Claims)
+    except (signatures().error, ValueError, msgspec.DecodeError) as error:
         raise Rejected(f"bad signature or claims: {type(error).__name__}") from None
     _check(claims, issuer, audience, now)
     return User(claims.sub, claims.sid, frozenset(claims.scope.split()), claims.exp)
@@ -89,9 +118,8 @@ def verify(token: str, keys: Mapping[str, OKPKey], *, issuer: str, audience: str
 
 def _header(token: str) -> _Header:
     try:
-        raw: dict[str, Any] = jws.extract_compact(token.encode("ascii")).headers()
-        header = msgspec.convert(raw, _Header)
-    except (JoseError, ValueError, msgspec.ValidationError):
+        header = msgspec.convert(signatures().header(token), _Header)
+    except (signatures().error, ValueError, msgspec.ValidationError):
         raise Rejected("unreadable header") from None
     if header.alg != ALGORITHM or header.typ != TYPE:
         raise Rejected("another algorithm or type")

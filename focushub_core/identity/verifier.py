@@ -6,6 +6,7 @@ never the token.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Callable
@@ -41,10 +42,12 @@ class Verifier:
         """The user whom ``token`` speaks for now."""
         user = self.remembered(token)
         if user is None:
+            if not self._keys.fetched:
+                await asyncio.to_thread(
+                    tokens.signatures
+                )  # loads what takes 50 ms: nobody else waits for that
             keys = await self._keys.keys_for(tokens.key_id(token))
-            user = tokens.verify(
-                token, keys, issuer=self._issuer, audience=self._audience, now=self._clock()
-            )
+            user = tokens.verify(token, keys, issuer=self._issuer, audience=self._audience, now=self._clock())
             self._remember(_digest(token), user)
         return user
 
