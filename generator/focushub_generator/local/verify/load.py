@@ -15,11 +15,11 @@ from typing import TypeVar
 from focushub_core.errors import ConfigurationError
 from focushub_generator.local.verify.client import Client
 from focushub_generator.local.verify.ledger import Ledger
-from focushub_generator.local.verify.survey import Collection, Read, Survey
+from focushub_generator.local.verify.survey import Collection, Survey
 from focushub_generator.local.verify.wire import Reply
 
 CYCLE, KEYLESS = 4, 4
-Sent = TypeVar("Sent", Read, Collection)
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ async def send(clients: Sequence[Client], load: Load) -> None:
 async def _keep_sending(client: Client, load: Load) -> None:
     reads = _from(load.survey.reads, client.number)
     writes = _from(load.survey.collections, client.number)
-    keys = itertools.cycle([*[True] * (KEYLESS - 1), False])
+    keys = _from([*[True] * (KEYLESS - 1), False], client.number)
     loop = asyncio.get_running_loop()
     due = loop.time() + client.number / (load.rate * CYCLE)
     for turn in itertools.count(client.number):
@@ -107,7 +107,7 @@ async def _read_back(client: Client, collections: Sequence[Collection], ledger: 
             ledger.unread[client.number, collection.path] = str(error)
 
 
-def _from(things: Sequence[Sent], start: int) -> Iterator[Sent]:
+def _from(things: Sequence[Thing], start: int) -> Iterator[Thing]:
     """Round and round, each client from another place; nothing where there is nothing."""
     return itertools.islice(itertools.cycle(things), start % len(things), None) if things else iter(())
 
