@@ -63,6 +63,12 @@ def _rows(rows: Sequence[Round]) -> list[str]:
             f"{core:.0%}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    leased = [row for row in rows if row["name"] == OWN and "leased" in row]
+    if leased:
+        share, alone = (statistics.median(row[key] for row in leased) for key in ("leased", "degraded"))
+        lines.append(
+            f"\nOf FocusHub's limits, {share:.0%} were decided from leases, {alone:.0%} alone because Valkey was late."
+        )
     return lines
 
 

@@ -20,9 +20,8 @@ from typing import Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent))
-sys.path.append(str(HERE.parent / "database"))
+sys.path.append(str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[1] / "database"))
 
 import report
 import wrk
@@ -34,7 +33,7 @@ from sides import Makers, Running, Side, Users, node_modules, started, upstream
 from focushub_core.database import migrate
 from focushub_core.testing.servers import postgres, valkey
 
-RESULTS = HERE.parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 POOL = 10
 """Each side's connections to PostgreSQL."""
 SAMPLE = 20
@@ -158,14 +157,25 @@ def measure(scenario: Scenario, tools: wrk.Tools, rounds: int, seconds: float) -
 def ask(side: Running, scenario: Scenario, tools: wrk.Tools, connections: int, seconds: float) -> Round:
     """One turn of a side; ``core`` is how much of its core it used: with less than all of it, something else waited."""
     text = wrk.script(side.side.tokens, varied=side.side.varied)
+    decided = _decided(side)
     before, began = _used(side), time.monotonic()
     row = wrk.ask(tools, side.url + scenario.path, text, connections=connections, seconds=seconds)
-    used = _used(side) - before
-    return row | {"cpu_us": used / row["requests"] * 1e6, "core": used / (time.monotonic() - began)}
+    used, took = _used(side) - before, time.monotonic() - began
+    for name, count in _decided(side).items():
+        row[name] = (count - decided[name]) / row["requests"]
+    return row | {"cpu_us": used / row["requests"] * 1e6, "core": used / took}
 
 
 def _used(side: Running) -> float:
     return sum(cpu_seconds(pid) for pid in side.pids)
+
+
+def _decided(side: Running) -> dict[str, int]:
+    """How many of our limiter's decisions asked nobody, and how many should have but Valkey did not answer in time."""
+    if not side.side.name.startswith(OWN) or not side.side.limited or len(side.pids) > 1:
+        return {}
+    numbers = json.loads(_get(f"{side.url}/readyz?verbose", "")[2])["limits"]["policies"].get("user", {})
+    return {name: numbers.get(name, 0) for name in ("leased", "degraded")}
 
 
 # Looking at answers -----------------------------------------------------------------------------------------

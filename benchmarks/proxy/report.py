@@ -5,6 +5,8 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+from bars import bars
+
 BASE = "nginx"
 
 
@@ -72,23 +74,7 @@ def _spread(values: list[float], digits: int) -> str:
 
 def chart(result: dict[str, Any]) -> str:
     """Bars of CPU per request against nginx's, with their spread, as SVG."""
-    rows = [(name, ratios(result, "full", "cpu_us", name)) for name in names(result)]
-    rows = [(name, values) for name, values in rows if values]
-    most = max(max(values) for _, values in rows)
-    scale = 420 / most
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="720" height="{50 + 34 * len(rows)}" '
-        'font-family="sans-serif" font-size="13">',
-        '<text x="10" y="22" font-weight="bold">CPU per proxied request, nginx = 1 (less is better)</text>',
+    rows = [
+        (name, ratios(result, "full", "cpu_us", name), name.startswith("focushub")) for name in names(result)
     ]
-    for number, (name, values) in enumerate(rows):
-        y, middle = 40 + 34 * number, statistics.median(values)
-        color = "#2b6cb0" if name.startswith("focushub") else "#a0aec0"
-        parts += [
-            f'<text x="10" y="{y + 15}">{name}</text>',
-            f'<rect x="180" y="{y}" width="{middle * scale:.1f}" height="20" fill="{color}"/>',
-            f'<line x1="{180 + min(values) * scale:.1f}" x2="{180 + max(values) * scale:.1f}" y1="{y + 10}" '
-            f'y2="{y + 10}" stroke="#1a202c" stroke-width="2"/>',
-            f'<text x="{190 + max(values) * scale:.1f}" y="{y + 15}">{middle:.2f}</text>',
-        ]
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return bars("CPU per proxied request, nginx = 1 (less is better)", [row for row in rows if row[1]])
