@@ -80,14 +80,15 @@ class Wire:
         """Sends a request, once."""
         self._requests += 1
         request_id = f"{self._name}.{self._requests}"
-        status, raw, fields, why = 0, b"", dict[str, str](), ""
+        status, raw, why = 0, b"", ""
+        fields: Mapping[str, str] = {}
         started = self._clock()
         try:
             async with self._session.request(
                 request.method, request.path, json=request.body, headers=self._fields(request, request_id)
             ) as answer:
                 raw = await answer.read()
-                status, fields = answer.status, dict(answer.headers)
+                status, fields = answer.status, answer.headers  # whose names' case counts for nothing
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             why = f"no whole answer: {error or type(error).__name__}"
         ended = self._clock()
