@@ -21,6 +21,7 @@ import aiohttp
 import msgspec
 
 from focushub_core.errors import Unavailable
+from focushub_core.telemetry import trace
 
 if TYPE_CHECKING:
     from joserfc.jwk import OKPKey
@@ -114,8 +115,10 @@ class KeySource:
 
 async def download(url: str) -> bytes:
     """The document at ``url``, on a connection of its own: it is asked for rarely."""
-    async with (
-        aiohttp.ClientSession(timeout=TIMEOUT) as session,
-        session.get(url, raise_for_status=True) as response,
-    ):
-        return await response.read()
+    with trace.calling("GET", url) as call:
+        async with (
+            aiohttp.ClientSession(timeout=TIMEOUT) as session,
+            session.get(url, headers=call.fields, raise_for_status=True) as response,
+        ):
+            call.answered(response.status)
+            return await response.read()

@@ -43,7 +43,7 @@ from opentelemetry.trace import (
 )
 
 from focushub_core.telemetry.counters import METHODS
-from focushub_core.telemetry.trace import TRACEPARENT, TRACESTATE, Call, PassedOn
+from focushub_core.telemetry.trace import TRACEPARENT, TRACESTATE, Call, PassedOn, current
 
 FLUSH_S = 2.0
 """How long a stop waits for an exporter."""
@@ -133,22 +133,26 @@ class Served:
     def attach(self) -> None:
         self._token = contexts.attach(api.set_span_in_context(self._span))
 
+    def adopt(self) -> None:
+        current.set(self)
+        contexts.attach(api.set_span_in_context(self._span))
+
     def fields(self) -> dict[str, str]:
         """Those of the innermost span: a handler may have begun one of its own."""
-        if self._token is None:
-            return _fields(self._span.get_span_context())
         return _fields(api.get_current_span().get_span_context())
 
-    def calling(self, method: str, url: str) -> Call:
+    def calling(self, method: str, url: str, *, inner: bool = False, since_ns: int | None = None) -> Call:
         address = urlsplit(url)
         attributes: _Attributes = {
-            "http.request.method": method,
+            "http.request.method": method if method in METHODS else "_OTHER",
             "server.address": address.hostname or "",
             "server.port": address.port or (443 if address.scheme == "https" else 80),
             "url.full": f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}",
         }
-        within = None if self._token is not None else api.set_span_in_context(self._span)
-        return _Called(self._tracer.start_span(method, within, SpanKind.CLIENT, attributes))
+        within = None if inner else api.set_span_in_context(self._span, _NOBODY)
+        known = method if method in METHODS else "_OTHER"
+        span = self._tracer.start_span(known, within, SpanKind.CLIENT, attributes, start_time=since_ns)
+        return _Called(span)
 
     def end(self, route: str, status: int, error: type[BaseException] | None = None) -> None:
         span = self._span
@@ -178,8 +182,11 @@ class _Called:
     def answered(self, status: int) -> None:
         self._span.set_attribute("http.response.status_code", status)
         if status >= 400:
-            self._span.set_attribute("error.type", str(status))
-            self._span.set_status(StatusCode.ERROR)
+            self.failed(str(status))
+
+    def failed(self, kind: str) -> None:
+        self._span.set_attribute("error.type", kind)
+        self._span.set_status(StatusCode.ERROR)
 
     def __enter__(self) -> _Called:
         return self
@@ -188,8 +195,7 @@ class _Called:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            self._span.set_attribute("error.type", _name(type(error)))
-            self._span.set_status(StatusCode.ERROR)
+            self.failed(_name(type(error)))
         self._span.end()
 
 

@@ -44,6 +44,9 @@ class Call(Protocol):
     def answered(self, status: int) -> None:
         """The answer's head is there."""
 
+    def failed(self, kind: str) -> None:
+        """There is no answer, or only half of one, for a reason of that kind: ``upstream_timeout``."""
+
     def __enter__(self) -> Call: ...
 
     def __exit__(
@@ -61,8 +64,14 @@ class Trace(Protocol):
     def fields(self) -> dict[str, str]:
         """``traceparent``, and ``tracestate`` where there is one, for whoever is asked next."""
 
-    def calling(self, method: str, url: str) -> Call:
-        """A call of ``method`` to ``url``, about to be made."""
+    def calling(self, method: str, url: str, *, inner: bool = False, since_ns: int | None = None) -> Call:
+        """A call of ``method`` to ``url``, about to be made, or begun at ``since_ns``, nanoseconds since the epoch.
+
+        An ``inner`` one is of what the present task does for the request.
+        """
+
+    def adopt(self) -> None:
+        """The present task is the request's alone: what it does belongs to it."""
 
     def end(self, route: str, status: int, error: type[BaseException] | None = None) -> None:
         """The request was answered with ``status``; ``error`` is the exception that made it a 500."""
@@ -78,8 +87,11 @@ class PassedOn(NamedTuple):
     def fields(self) -> dict[str, str]:
         return {TRACEPARENT: self.parent, **({TRACESTATE: self.state} if self.state else {})}
 
-    def calling(self, method: str, url: str) -> Call:
+    def calling(self, method: str, url: str, *, inner: bool = False, since_ns: int | None = None) -> Call:
         return _Unrecorded(self.fields())
+
+    def adopt(self) -> None:
+        current.set(self)
 
     def end(self, route: str, status: int, error: type[BaseException] | None = None) -> None:
         """Nobody records how it went."""
@@ -102,6 +114,8 @@ class _Unrecorded:
         self.fields = fields
 
     def answered(self, status: int) -> None: ...
+
+    def failed(self, kind: str) -> None: ...
 
     def __enter__(self) -> Call:
         return self
@@ -139,7 +153,7 @@ def fields() -> dict[str, str]:
 def calling(method: str, url: str) -> Call:
     """A call on behalf of the present request, recorded where its trace is."""
     trace = current.get()
-    return _Unrecorded({}) if trace is None else trace.calling(method, url)
+    return _Unrecorded({}) if trace is None else trace.calling(method, url, inner=True)
 
 
 def _state(values: Sequence[str]) -> str:

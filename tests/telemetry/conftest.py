@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -105,3 +106,13 @@ async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
     yield found
     await server.close()
+
+
+@pytest.fixture
+def quiet_root() -> Iterator[None]:
+    """What a test does to the root logger is undone."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = before
+    logging.captureWarnings(False)
