@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from focushub_core.errors import ConfigurationError
+from focushub_core.telemetry.context import take_up
 from focushub_generator.local.verify.bodies import Template
 from focushub_generator.local.verify.client import Client
 from focushub_generator.local.verify.ledger import Ledger
@@ -31,9 +32,11 @@ class Server:
         self.requests: list[tuple[str, str, str | None]] = []
         self.made: list[dict[str, Any]] = []
         self.fields: dict[str, str] = {}
+        self.ids: list[str] = []
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append((request.method, request.path_qs, request.headers.get("Idempotency-Key")))
+        self.ids.append(request.headers[ID])
         said = self.script.pop(0) if self.script else None
         headers = {ID: request.headers[ID], **self.fields}
         if said == "cut":
@@ -112,10 +115,25 @@ async def test_every_mark_is_another_and_says_whose_it_is(begin: Begin) -> None:
 
 async def test_an_answer_with_the_id_of_another_request_is_noticed(begin: Begin) -> None:
     server, client = await begin()
-    server.fields = {ID: "verify-abcdef-4.1"}
+    server.fields = {ID: "verify-abcdef-4-r1"}
     await client.read(Read("/v1/things", "thing-service"))
     assert len(client.ledger.astray) == 1
-    assert "asked as verify-abcdef-3.1, bears the id verify-abcdef-4.1" in client.ledger.astray[0]
+    assert "asked as verify-abcdef-3-r1, bears the id verify-abcdef-4-r1" in client.ledger.astray[0]
+
+
+async def test_an_id_of_somebody_who_forwards_is_nobodys(begin: Begin) -> None:
+    server, client = await begin()
+    server.fields = {ID: "01a20668f75d7615a7ea78c7aeed2b75"}
+    await client.read(Read("/v1/things", "thing-service"))
+    assert client.ledger.astray == []
+
+
+async def test_every_request_has_an_id_that_the_kit_takes_up(begin: Begin) -> None:
+    server, client = await begin()
+    for _ in range(2):
+        await client.read(Read("/v1/things", "thing-service"))
+    assert server.ids == ["verify-abcdef-3-r1", "verify-abcdef-3-r2"]
+    assert [take_up(name) for name in server.ids] == server.ids
 
 
 async def test_an_answer_with_what_another_client_made_is_noticed(begin: Begin) -> None:
