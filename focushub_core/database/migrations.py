@@ -21,7 +21,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -75,6 +75,8 @@ class Migration:
     name: str
     sql: str
     checksum: str
+    of_kit: bool = False
+    """Whether it is one of the kit's own."""
 
     @property
     def file(self) -> str:
@@ -99,6 +101,7 @@ class MigrationState:
     file: str
     state: State
     applied_at: datetime | None = None
+    of_kit: bool = False
 
 
 def discover(source: Source) -> list[Migration]:
@@ -182,46 +185,58 @@ async def migrate(
     on_applied: Callable[[Migration], None] | None = None,
     lock_timeout: float = 60.0,
     driver: str = "asyncpg",
+    with_kit: bool = False,
 ) -> list[Migration]:
     """Apply what is pending; the answer is what was (or with ``dry_run`` would be) applied by this call.
 
-    The kit's own tables are made first, and are no part of the answer. Safe to call many at once: one applies, the
+    The kit's own tables are made first, and are a part of the answer only ``with_kit``. Safe to call many at once: one applies, the
     others wait for up to ``lock_timeout`` seconds and find nothing to do. Raises MigrationError naming
     the file and what PostgreSQL said; Unavailable when it cannot be reached.
     """
     found = discover(source)
     async with _session(url, driver) as session:
         if dry_run:
-            return await _pending(session, found, _OWN)
+            kits = await _pending(session, _kits_own(), _KITS) if with_kit else []
+            return kits + await _pending(session, found, _OWN)
         await _lock(session, lock_timeout)
-        await _make_kit(session)
+        made = await _make_kit(session)
         await session.execute(_TABLE.format(table=_OWN), (), None)
         pending = await _pending(session, found, _OWN)
         for migration in pending:
             await _apply(session, migration, _OWN)
             if on_applied is not None:
                 on_applied(migration)
-        return pending
+        return made + pending if with_kit else pending
 
 
-async def _make_kit(session: DriverConnection) -> None:
+async def _make_kit(session: DriverConnection) -> list[Migration]:
     await session.execute(_SCHEMA, (), None)
     await session.execute(_TABLE.format(table=_KITS), (), None)
-    for migration in await _pending(session, discover(KIT), _KITS):
+    pending = await _pending(session, _kits_own(), _KITS)
+    for migration in pending:
         await _apply(session, migration, _KITS)
+    return pending
 
 
-async def status(url: str, source: Source, *, driver: str = "asyncpg") -> list[MigrationState]:
-    """What each migration is. Changes nothing and waits for no lock."""
-    found = discover(source)
+def _kits_own() -> list[Migration]:
+    return [replace(one, of_kit=True) for one in discover(KIT)]
+
+
+async def status(
+    url: str, source: Source, *, driver: str = "asyncpg", with_kit: bool = False
+) -> list[MigrationState]:
+    """What each migration is, the kit's own first if asked for. Changes nothing and waits for no lock."""
+    discover(source)  # what is wrong with the files is said without a server
     async with _session(url, driver) as session:
-        return compare(found, await _applied(session, _OWN))
+        return [one for one in await states(session, source) if with_kit or not one.of_kit]
 
 
 async def states(session: DriverConnection, source: Source) -> list[MigrationState]:
     """What each migration is at the session's database: the kit's, then those in ``source``."""
-    kits = compare(discover(KIT), await _applied(session, _KITS))
-    return kits + compare(discover(source), await _applied(session, _OWN))
+    kits = compare(_kits_own(), await _applied(session, _KITS))
+    return [replace(one, of_kit=True) for one in kits] + compare(
+        discover(source), await _applied(session, _OWN)
+    )
 
 
 @asynccontextmanager

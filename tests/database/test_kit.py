@@ -50,3 +50,22 @@ async def test_a_database_of_an_older_kit_gets_them_at_the_next_migration(
     assert await migrate(database_url, NOTES, dry_run=True) == []
     assert await migrate(database_url, NOTES) == []
     assert "focushub.idempotency_keys" in await tables(database)
+
+
+async def test_who_asks_for_them_sees_them_before_the_services_own(database_url: str) -> None:
+    """Pending, what would be applied, what was."""
+    kits = [(one.file, True) for one in discover(KIT)]
+    both = [*kits, ("0001_inline.sql", False)]
+
+    async def seen() -> list[tuple[str, bool]]:
+        return [(one.file, one.of_kit) for one in await status(database_url, NOTES, with_kit=True)]
+
+    async def migrated(*, dry_run: bool) -> list[tuple[str, bool]]:
+        done = await migrate(database_url, NOTES, dry_run=dry_run, with_kit=True)
+        return [(one.file, one.of_kit) for one in done]
+
+    assert await seen() == both
+    assert await migrated(dry_run=True) == both
+    assert await migrated(dry_run=False) == both
+    assert await migrated(dry_run=True) == []
+    assert {one.state for one in await status(database_url, NOTES, with_kit=True)} == {"applied"}

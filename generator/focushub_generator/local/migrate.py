@@ -13,7 +13,7 @@ from focushub_core.settings import read_layers
 from focushub_core.stack import ServiceEntry, Stack
 
 if TYPE_CHECKING:
-    from focushub_core.database import MigrationState
+    from focushub_core.database import Migration, MigrationState
 
 
 def migrate(root: Path, *, services: Sequence[str], show_status: bool, dry_run: bool) -> int:
@@ -73,16 +73,21 @@ async def _one(folder: Path, url: str, driver: str, show_status: bool, dry_run: 
     from focushub_core.database import migrations
 
     if show_status:
-        found = await migrations.status(url, folder, driver=driver)
+        found = await migrations.status(url, folder, driver=driver, with_kit=True)
         return [_line(state) for state in found] or ["has no migrations"]
     verb = "would apply" if dry_run else "applied"
-    done = await migrations.migrate(url, folder, dry_run=dry_run, driver=driver)
-    return [f"{verb} {migration.file}" for migration in done] or ["up to date"]
+    done = await migrations.migrate(url, folder, dry_run=dry_run, driver=driver, with_kit=True)
+    return [f"{verb} {_file(migration)}" for migration in done] or ["up to date"]
 
 
 def _line(state: MigrationState) -> str:
     applied = f"  {state.applied_at:%Y-%m-%d %H:%M:%S}Z" if state.applied_at else ""
-    return f"{state.state.ljust(8)} {state.file}{applied}"
+    return f"{state.state.ljust(8)} {_file(state)}{applied}"
+
+
+def _file(one: Migration | MigrationState) -> str:
+    """A file's name; those of FocusHub's own tables (docs/decisions/kit-tables.md) have numbers of their own."""
+    return f"focushub/{one.file}" if one.of_kit else one.file
 
 
 def _said(result: list[str] | BaseException) -> list[str]:
