@@ -83,12 +83,12 @@ class Tools:
         return os.environ | {"LD_LIBRARY_PATH": libraries}
 
 
-def ask(tools: Tools, url: str, text: str, *, connections: int, seconds: float) -> Round:
+def ask(tools: Tools, url: str, text: str, *, connections: int, seconds: int) -> Round:
     """What a server answered in ``seconds`` when asked by the script ``text``; every answer must be a 2xx."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(text)
         file.flush()
-        argv = [tools.find("wrk"), "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", file.name]
+        argv = [tools.find("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", file.name]
         output = subprocess.run(  # noqa: S603
             [*argv, url], capture_output=True, text=True, check=True, env=tools.environment(),
             preexec_fn=lambda: pin(LOAD_CORE),

@@ -33,7 +33,7 @@ def table(result: Mapping[str, Any]) -> str:
         "# The gateway beside Fastify",
         "",
         f"{result['when']}, {result['machine']}, load average {first:.1f} before, {last:.1f} at the end; "
-        f"{rounds} alternating rounds of {result['seconds']:g} s. Medians; in brackets the least and the most.",
+        f"{rounds} alternating rounds of {result['seconds']} s. Medians; in brackets the least and the most.",
     ]
     for scenario, connections in _parts(found):
         rows = of(found, scenario, connections)

@@ -28,7 +28,7 @@ import wrk
 from harness import LOAD_CORE, Round, cpu_seconds, machine, pin
 from notes import CREATE, INSERT, LIST, NOTE, ONE, PERSON, PROJECT
 from report import FASTIFY, OWN, SPLICED, UNLIMITED, VARIED
-from sides import Makers, Running, Side, Users, node_modules, started, upstream
+from sides import Makers, Running, Side, Users, node_modules, node_version, started, upstream
 
 from focushub_core.database import migrate
 from focushub_core.testing.servers import postgres, valkey
@@ -54,7 +54,7 @@ def main() -> int:
     """Runs, prints tables, keeps the rounds; 1 where a goal is missed."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--seconds", type=float, default=2)
+    arguments.add_argument("--seconds", type=int, default=2)
     arguments.add_argument("--packages", type=Path, help="a folder that Debian packages were unpacked into")
     arguments.add_argument("--node", type=Path, help="a folder in which npm has installed the peers")
     arguments.add_argument("--only", nargs="*", default=(), help=f"of {', '.join(report.TITLES)}")
@@ -70,7 +70,7 @@ def main() -> int:
                 found += measure(scenario, tools, given.rounds, given.seconds)
     result = {
         "when": datetime.now(UTC).isoformat(timespec="minutes"),
-        "machine": machine(),
+        "machine": f"{machine()}, Node {node_version()}",
         "load": [before, os.getloadavg()[0]],
         "seconds": given.seconds,
         "rounds": found,
@@ -129,7 +129,7 @@ def _is_whole(body: Any) -> bool:
 # Measuring --------------------------------------------------------------------------------------------------
 
 
-def measure(scenario: Scenario, tools: wrk.Tools, rounds: int, seconds: float) -> list[Round]:
+def measure(scenario: Scenario, tools: wrk.Tools, rounds: int, seconds: int) -> list[Round]:
     """Rounds in which all sides take turns, and the order turns, too."""
     found: list[Round] = []
     with ExitStack() as stack:
@@ -154,7 +154,7 @@ def measure(scenario: Scenario, tools: wrk.Tools, rounds: int, seconds: float) -
     return found
 
 
-def ask(side: Running, scenario: Scenario, tools: wrk.Tools, connections: int, seconds: float) -> Round:
+def ask(side: Running, scenario: Scenario, tools: wrk.Tools, connections: int, seconds: int) -> Round:
     """One turn of a side; ``core`` is how much of its core it used: with less than all of it, something else waited."""
     text = wrk.script(side.side.tokens, varied=side.side.varied)
     decided = _decided(side)

@@ -265,3 +265,9 @@ def node_modules(given: Path | None, stack: ExitStack) -> Path:
     install = [npm, "install", "--no-fund", "--no-audit", "--prefix", folder, *PACKAGES]
     subprocess.run(install, check=True, capture_output=True)  # noqa: S603
     return Path(folder)
+
+
+def node_version() -> str:
+    """As ``node --version`` says it."""
+    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)  # noqa: S607
+    return said.stdout.strip().removeprefix("v")
