@@ -25,7 +25,7 @@ def replayable(head: RequestHead, keyed: Iterable[str]) -> bool:
         return True
     if head.method != b"POST" or KEY in head.options:
         return False
-    if not any(name.lower() == KEY for name, _ in head.fields.all):
+    if KEY not in head.fields.meant:
         return False
     path = head.target.partition(b"?")[0].decode("ascii", "replace")
     return any(under(path, prefix) for prefix in keyed)

@@ -67,14 +67,28 @@ class Side:
     scheme: bytes = b"http"
 
 
+_FLEETING = frozenset(
+    {
+        b"authorization",
+        b"cookie",
+        b"set-cookie",
+        b"idempotency-key",
+        b"x-request-id",
+        b"x-explain",
+        b"traceparent",
+    }
+)
+"""Secret, or another one each time: not to be remembered."""
+
+
 def request_names() -> Names:
     """For the reader of requests."""
-    return Names(_in_requests)
+    return Names(_in_requests, fleeting=_FLEETING)
 
 
 def response_names() -> Names:
     """For the reader of answers."""
-    return Names(_in_responses)
+    return Names(_in_responses, fleeting=_FLEETING)
 
 
 def request_block(head: RequestHead, side: Side, request_id: bytes) -> bytes:
@@ -106,7 +120,7 @@ def _around_id(head: RequestHead, side: Side) -> tuple[bytes, bytes]:
         carried += lines((_CARRIED[name], value) for name, value in known if name in _CARRIED)
     return (
         b"%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n%bX-Request-Id: "
-        % (lines(plain), peer, scheme, host, carried),
+        % (b"".join(plain), peer, scheme, host, carried),
         b"\r\nVia: %b\r\n" % _via(known, head.minor, side.name),
     )
 
@@ -116,7 +130,7 @@ def _around_id_of_answer(head: ResponseHead, name: bytes, now: bytes) -> tuple[o
     date = _first(known, b"date", now)
     return (
         None,
-        b"%bDate: %b\r\nX-Request-Id: " % (lines(plain), date),
+        b"%bDate: %b\r\nX-Request-Id: " % (b"".join(plain), date),
         b"\r\nVia: %b\r\n" % _via(known, head.minor, name),
     )
 
@@ -141,11 +155,11 @@ def _in_responses(lower: bytes) -> bytes:
     return lower if lower in (b"via", b"x-request-id", b"date") else b""
 
 
-def _kept(fields: Fields, options: frozenset[bytes]) -> tuple[list[Field], list[Field]]:
+def _kept(fields: Fields, options: frozenset[bytes]) -> tuple[list[bytes], list[Field]]:
     """Without what ``Connection`` named."""
     if options <= _ABOUT_THE_CONNECTION:
         return fields.plain, fields.known
-    plain = [field for field in fields.plain if field[0].lower() not in options]
+    plain = [line.written for line in fields.lines if not line.meant and line.field[0].lower() not in options]
     return plain, [field for field in fields.known if field[0] not in options]
 
 

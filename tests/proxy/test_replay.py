@@ -6,6 +6,7 @@ import pytest
 
 from focushub_core.proxy.http1 import RequestReader
 from focushub_core.proxy.replay import replayable
+from focushub_core.proxy.rewrite import request_names
 
 KEYED = ("/v1/tasks", "/v1/labels")
 KEY = "Idempotency-Key: 7f\r\n"
@@ -32,7 +33,9 @@ KEY = "Idempotency-Key: 7f\r\n"
 def test_a_post_is_sent_again_only_with_a_key_that_its_service_is_said_to_keep(
     line: str, fields: str, expected: bool
 ) -> None:
-    head = RequestReader().start(f"{line} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n{fields}\r\n".encode())
+    head = RequestReader(request_names()).start(
+        f"{line} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n{fields}\r\n".encode()
+    )
 
     assert head is not None
     assert replayable(head, KEYED) is expected

@@ -19,7 +19,8 @@ from focushub_core.proxy.http1.errors import (
     Truncated,
     VersionNotSupported,
 )
-from focushub_core.proxy.http1.heads import CHUNKED, UNTIL_CLOSE, Fields, RequestHead, ResponseHead
+from focushub_core.proxy.http1.fields import Fields
+from focushub_core.proxy.http1.heads import CHUNKED, UNTIL_CLOSE, RequestHead, ResponseHead
 from focushub_core.proxy.http1.names import Names
 from focushub_core.proxy.http1.reader import END, End, Event, Limits, RequestReader, ResponseReader
 from focushub_core.proxy.http1.writer import (

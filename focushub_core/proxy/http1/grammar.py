@@ -23,8 +23,8 @@ REQUEST_LINE = re.compile(rb"([" + _TCHAR + rb"]++) ([\x21-\x7e]++) HTTP/([0-9]\
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([^" + _CONTROL + rb"]*+))?+\r\n")
 
 # RFC 9112 section 5: field-line = field-name ":" OWS field-value OWS, and section 5.1: "No whitespace is allowed
-# between the field name and colon." One match is one whole line, from its start to its CRLF.
-FIELD_LINE = re.compile(rb"(?m)^([" + _TCHAR + rb"]++):[ \t]*+([^" + _CONTROL + rb"]*+)\r\n")
+# between the field name and colon." Without its CRLF; the value with the white space behind it.
+FIELD_LINE = re.compile(rb"([" + _TCHAR + rb"]++):[ \t]*+([^" + _CONTROL + rb"]*+)")
 
 # RFC 9112 section 7.1: chunk-size = 1*HEXDIG, here at most 15 of them. Section 7.1.1: an extension is a token, or one
 # and a token or quoted-string; "A recipient MUST ignore unrecognized chunk extensions". Here without "bad" white space.

@@ -13,20 +13,17 @@ from typing import Generic, TypeVar
 from focushub_core.proxy.http1 import grammar
 from focushub_core.proxy.http1.errors import (
     ExpectationFailed,
-    HeadTooLarge,
     NotSupported,
     ProtocolError,
     TargetTooLong,
     VersionNotSupported,
 )
+from focushub_core.proxy.http1.fields import Fields, read_fields
 from focushub_core.proxy.http1.names import Names
 
 CHUNKED = -1
 UNTIL_CLOSE = -2
 
-Field = tuple[bytes, bytes]
-
-_EXACT = frozenset({b"content-length", b"transfer-encoding"})
 _NEVER = frozenset({b"CONNECT", b"TRACE"})
 _VERSIONS = frozenset({b"1.1", b"1.0"})
 _CLOSE = frozenset({b"close"})
@@ -44,20 +41,6 @@ class Limits:
     trailers: int = 8 * 1024
     chunk_line: int = 256
     fields: int = 100
-
-
-@dataclass(slots=True, eq=False)
-class Fields:
-    """Fields in order, twice: ``all`` of them; then ``plain`` ones, and ``known`` ones as (what is meant, value).
-
-    ``meant`` are the names of the known ones. ``written`` is for who rewrites them, to remember what came of it.
-    """
-
-    all: list[Field]
-    plain: list[Field]
-    known: list[Field]
-    meant: frozenset[bytes]
-    written: tuple[object, bytes, bytes] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -116,34 +99,6 @@ class Memory(Generic[H]):
         self.block = b""
 
 
-def read_fields(data: bytes, start: int, end: int, names: Names, limits: Limits) -> Fields:
-    """The field lines between ``start`` and ``end``, which is behind the last one's CRLF."""
-    found = grammar.FIELD_LINE.findall(data, start, end)
-    # Each match is one whole line, so every line is one exactly if there are as many of both. That refuses bare CR and
-    # LF, obs-fold (RFC 9112 section 5.2), space before the colon, and control bytes.
-    if len(found) != data.count(b"\n", start, end):
-        raise ProtocolError("a field line is not well-formed")
-    if len(found) > limits.fields:
-        raise HeadTooLarge(f"more than {limits.fields} fields")
-    if data.find(b" \r\n", start, end) >= 0 or data.find(b"\t\r\n", start, end) >= 0:
-        found = [_stripped(name, value, names) for name, value in found]
-    plain: list[Field] = []
-    known: list[Field] = []
-    for one in found:
-        if meant := names[one[0]]:
-            known.append((meant, one[1]))
-        else:
-            plain.append(one)
-    return Fields(found, plain, known, frozenset([meant for meant, _ in known]))
-
-
-def _stripped(name: bytes, value: bytes, names: Names) -> Field:
-    short = value.rstrip(b" \t")
-    if short != value and names[name] in _EXACT:
-        raise ProtocolError("white space behind the value of a framing field")  # well-formed, but not to all
-    return name, short
-
-
 def read_request(
     data: bytes, end: int, names: Names, limits: Limits, memory: Memory[RequestHead]
 ) -> RequestHead:
@@ -158,7 +113,7 @@ def read_request(
             known.keeps,
         )  # fmt: skip
     else:
-        fields = read_fields(data, start, end - 2, names, limits)
+        fields = read_fields(data, start, end - 2, names, limits.fields)
         head = RequestHead(method, target, 1 if version == b"1.1" else 0, fields)
         _look_into(head)
         if head.minor:
@@ -210,7 +165,7 @@ def read_response(  # noqa: PLR0917
         )
         head.keeps = b"close" not in known.options
     else:
-        fields = read_fields(data, start, end - 2, names, limits)
+        fields = read_fields(data, start, end - 2, names, limits.fields)
         head = ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0, fields)
         _look_into_answer(head)
         if head.minor:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 from focushub_core.proxy.http1.errors import ProtocolError
 from focushub_core.proxy.http1.grammar import TOKEN
+
+if TYPE_CHECKING:
+    from focushub_core.proxy.http1.fields import Line
 
 FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"upgrade"})
 """What the reader itself looks at."""
 
 _REMEMBERED = 1024
+_LINES = 2048
+_LONGEST = 160
 
 
 def _nothing_else(_: bytes) -> bytes:
@@ -24,9 +30,21 @@ class Names(dict[bytes, bytes]):
     that a name costs one look-up; but not more of them than a thousand, whatever clients make up.
     """
 
-    def __init__(self, known: Callable[[bytes], bytes] = _nothing_else) -> None:
+    def __init__(
+        self, known: Callable[[bytes], bytes] = _nothing_else, *, fleeting: Collection[bytes] = ()
+    ) -> None:
         super().__init__()
         self._known = known
+        self._fleeting = frozenset(fleeting)
+        self.lines: dict[bytes, Line] = {}
+        """Whole lines that were read before, by their bytes."""
+
+    def remember(self, text: bytes, line: Line) -> None:
+        """``text`` was read as ``line``. What is long, or has one of the ``fleeting`` names, is not kept."""
+        if len(text) <= _LONGEST and line.field[0].lower() not in self._fleeting:
+            if len(self.lines) >= _LINES:
+                self.lines.clear()
+            self.lines[text] = line
 
     def __missing__(self, name: bytes) -> bytes:
         if TOKEN.fullmatch(name) is None:

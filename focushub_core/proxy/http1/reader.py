@@ -16,15 +16,14 @@ from typing import Any
 
 from focushub_core.proxy.http1 import grammar
 from focushub_core.proxy.http1.errors import HeadTooLarge, ProtocolError, TargetTooLong, Truncated
+from focushub_core.proxy.http1.fields import Field, read_fields
 from focushub_core.proxy.http1.heads import (
     CHUNKED,
     UNTIL_CLOSE,
-    Field,
     Limits,
     Memory,
     RequestHead,
     ResponseHead,
-    read_fields,
     read_request,
     read_response,
     request_line,
@@ -195,7 +194,7 @@ class _Reader:
         if at < 0:
             _refuse_bare(data)
             return None
-        fields = read_fields(data, 0, at + 2, _ANY, self._limits)
+        fields = read_fields(data, 0, at + 2, _ANY, self._limits.fields)
         if fields.known:
             # RFC 9110 section 6.5.1: not to be sent as trailers are those "necessary for message framing" and routing
             raise ProtocolError("a trailer is about the message's framing")

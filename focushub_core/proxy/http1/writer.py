@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from focushub_core.proxy.http1.heads import CHUNKED, Field
+from focushub_core.proxy.http1.fields import Field
+from focushub_core.proxy.http1.heads import CHUNKED
 
 _line = b": ".join
 

@@ -1,0 +1,86 @@
+"""Field lines out of their bytes, one by one; those that were read before are known.
+
+Rules that hold here:
+
+* A line is what stands between two CRLF. It is matched as a whole: that refuses bare CR and LF, obs-fold (RFC 9112
+  section 5.2), space before the colon, and control bytes.
+* Most lines come again and again, from one client and from all. What a line says is remembered by its bytes, all of
+  them; how many, and how long ones, is bounded. What is secret, or new each time, is not (`Names.remember`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from focushub_core.proxy.http1 import grammar
+from focushub_core.proxy.http1.errors import HeadTooLarge, ProtocolError
+from focushub_core.proxy.http1.names import Names
+
+Field = tuple[bytes, bytes]
+
+_EXACT = frozenset({b"content-length", b"transfer-encoding"})
+
+
+class Line(NamedTuple):
+    """A field line: what its name means (``b""``: nothing here), that with its value, its name and value, its form."""
+
+    meant: bytes
+    known: Field
+    field: Field
+    written: bytes
+
+
+@dataclass(slots=True, eq=False)
+class Fields:
+    """The fields of a head, in order. ``plain`` are those that mean nothing here, as they are written (with CRLF).
+
+    ``known`` are the others, as (what is meant, value); ``meant`` are their names. ``written`` is for who rewrites
+    them, to remember what came of it.
+    """
+
+    lines: list[Line]
+    plain: list[bytes]
+    known: list[Field]
+    meant: frozenset[bytes]
+    written: tuple[object, bytes, bytes] | None = None
+
+    @property
+    def all(self) -> list[Field]:
+        """Names, as they were spelled, and values."""
+        return [line.field for line in self.lines]
+
+
+def read_fields(data: bytes, start: int, end: int, names: Names, most: int) -> Fields:
+    """The field lines between ``start`` and ``end``, which is behind the last one's CRLF; ``most`` lines."""
+    lines: list[Line] = []
+    plain: list[bytes] = []
+    known: list[Field] = []
+    if start < end:
+        texts = data[start : end - 2].split(b"\r\n")
+        if len(texts) > most:
+            raise HeadTooLarge(f"more than {most} fields")
+        remembered = names.lines
+        for text in texts:
+            line = remembered.get(text)
+            if line is None:
+                line = _read(text, names)
+            lines.append(line)
+            if line[0]:
+                known.append(line[1])
+            else:
+                plain.append(line[3])
+    return Fields(lines, plain, known, frozenset([meant for meant, _ in known]))
+
+
+def _read(text: bytes, names: Names) -> Line:
+    match = grammar.FIELD_LINE.fullmatch(text)
+    if match is None:
+        raise ProtocolError("a field line is not well-formed")
+    name, given = match.groups()
+    meant, value = names[name], given.rstrip(b" \t")
+    if meant in _EXACT and value != given:
+        raise ProtocolError("white space behind the value of a framing field")  # well-formed, but not to all
+    line = Line(meant, (meant, value), (name, value), b"%b: %b\r\n" % (name, value))
+    names.remember(text, line)
+    return line
