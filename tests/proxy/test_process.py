@@ -9,20 +9,21 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 
 import psutil
 import pytest
 
-from .conftest import Bench, until
-from .raw import Client, answering
+from .conftest import Bench, Script, until
+from .raw import Client, answering, each
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 BALANCE = (
     "import sys; from focushub_core.proxy import standalone; "
-    "sys.exit(standalone.balance(sys.argv[1], sys.argv[2:3], 'round-robin', '/', count=int(sys.argv[3])))"
+    "sys.exit(standalone.balance(sys.argv[1], sys.argv[2].split(','), 'round-robin', '/', count=int(sys.argv[3])))"
 )
 
 
@@ -42,14 +43,14 @@ def free_port(besides: Container[int] = ()) -> int:
 
 
 @contextmanager
-def balancer(upstream: str, workers: int = 1) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def balancer(*upstreams: str, workers: int = 1) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     port = free_port()
     argv = [
         sys.executable,
         "-c",
         BALANCE,
         f"127.0.0.1:{port}",
-        upstream.removeprefix("http://"),
+        ",".join(upstream.removeprefix("http://") for upstream in upstreams),
         str(workers),
     ]
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
@@ -118,6 +119,35 @@ async def test_workers_share_a_port_are_replaced_and_end_together(bench: Bench) 
         client.close()
         parent.send_signal(signal.SIGINT)
         assert await asyncio.to_thread(parent.wait, 15) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the port is not shared")
+async def test_the_turns_of_two_workers_are_even_within_2_percent(bench: Bench) -> None:
+    """They are exact in each; which of them gets a connection is the kernel's choice."""
+    seen: Counter[int] = Counter()
+
+    def counting(number: int) -> Script:
+        async def answer(head: bytes, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            seen[number] += b"GET / " in head and b"X-Counted" in head
+            writer.write(OK)
+
+        return each(answer)
+
+    async def ask(port: int) -> None:
+        client = await Client.to("127.0.0.1", port)
+        for _ in range(100):
+            assert (await client.ask(GET[:-2] + b"X-Counted: 1\r\n\r\n")).status == 200
+        client.close()
+
+    upstreams = [await bench.script(counting(number)) for number in range(3)]
+    with balancer(*upstreams, workers=2) as (parent, port):
+        await listening(port)
+        await until(lambda: len(psutil.Process(parent.pid).children()) == 2)
+        await asyncio.gather(*(ask(port) for _ in range(30)))
+
+    assert seen.total() == 3000
+    assert max(seen.values()) - min(seen.values()) <= 0.02 * 1000
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the port is not shared")
