@@ -24,7 +24,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-lock, made, reads = threading.Lock(), {}, {}
+lock, made, reads, last = threading.Lock(), {}, {}, []
 TEXT = {"type": "string", "maxLength": 200}
 NEW = {"type": "object", "required": ["title"], "properties": {"title": TEXT}}
 SAFE = [{"bearer": []}]
@@ -90,7 +90,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         raw = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json" if status < 400 else "application/problem+json")
-        self.send_header("X-Request-Id", self.headers.get("X-Request-Id", "none"))
+        asked = self.headers.get("X-Request-Id", "none")
+        last.append(asked)
+        self.send_header("X-Request-Id", last[-2] if sins("swaps") and len(last) % 20 == 0 else asked)
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
         self.wfile.write(raw)
@@ -136,6 +138,7 @@ def test_where_nothing_runs_it_starts_the_stack_and_stops_it_and_says_so(shop: A
 SINS = {
     ("loses", "mixes"): [r"were lost: verify-", "reached another client: GET /v1/tasks"],
     ("doubles", "fails"): ["were executed twice: verify-", "reads failed, where none may"],
+    ("swaps",): [", bears the id verify-"],
 }
 
 
