@@ -19,6 +19,9 @@ from focushub_core.balancer.health import Health
 from focushub_core.balancer.upstreams import Pool, Upstream
 from focushub_core.telemetry.families import Family
 
+REASONS = ("connect", "sent", "frozen")
+"""For which a request is sent once more: no connection; no answer, or half of one; an upstream that stands still."""
+
 
 def described(pools: Iterable[Pool], now: float) -> list[dict[str, object]]:
     """Every upstream of ``pools`` with its state at ``now``."""
@@ -63,9 +66,7 @@ def families(pools: Iterable[Pool], now: float) -> list[Family]:
     named = [({"pool": pool.name, "upstream": u.url}, u) for pool in pools for u in pool.upstreams]
     outcomes = [({**of, "outcome": what}, count) for of, u in named for what, count in _outcomes(u.health)]
     retries = [
-        ({"pool": pool.name, "reason": reason}, count)
-        for pool in pools
-        for reason, count in sorted(pool.retries.items())
+        ({"pool": pool.name, "reason": reason}, pool.retries[reason]) for pool in pools for reason in REASONS
     ]
     up = [(of, u.usable(now)) for of, u in named]
     flying = [(of, u.in_flight) for of, u in named]

@@ -139,16 +139,18 @@ BALANCER = "from focushub_core.proxy.loadbalancer import LoadBalancer; LoadBalan
 async def exposed(made: Path, database_url: str) -> AsyncIterator[Samples]:
     """What a service, a gateway and a load balancer that run expose after some requests."""
     stack = load(made)
-    gateway = GatewaySettings(auth_jwks_url="http://127.0.0.1:1/", redis_url=Secret("redis://127.0.0.1:1/0"))
-    parts = (
-        Notes(ServiceSettings(database_url=Secret(database_url)), stack=stack),
-        Gateway(gateway, stack=stack),
+    service = Notes(ServiceSettings(database_url=Secret(database_url)), stack=stack)
+    away = GatewaySettings(
+        port=0, auth_jwks_url="http://127.0.0.1:1/", redis_url=Secret("redis://127.0.0.1:1/0")
     )
+    gateway = Gateway(away, stack=stack)
     found = Samples(up={"job", "instance"}, ALERTS={"alertname", "alertstate", "job", "instance"})
     async with AsyncExitStack() as running:
-        for part in parts:
-            server = await running.enter_async_context(TestServer(part.application()))
-            found.take(await metrics_of(str(server.make_url("/"))))
+        server = await running.enter_async_context(TestServer(service.application()))
+        found.take(await metrics_of(str(server.make_url("/"))))
+        await gateway.listen()
+        running.push_async_callback(gateway.stop, 0.0)
+        found.take(await metrics_of(f"{gateway.url}/"))
         found.take(await metrics_of(running.enter_context(balancer(made))))
         yield found
 
