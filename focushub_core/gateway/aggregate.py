@@ -100,11 +100,12 @@ async def gather(sections: Sequence[Section], fetch: Fetch, *, deadline: float =
         for section, reply in asked:
             reply.add_done_callback(partial(_explain, explanation, section.name, now))
     try:
-        for section, reply in sorted(asked, key=lambda pair: pair[0].seconds):
-            if not reply.done():
+        for seconds in sorted({section.seconds for section in sections}):
+            share = {reply for section, reply in asked if section.seconds == seconds and not reply.done()}
+            if share:
                 passed = asyncio.get_running_loop().time() - now
-                await asyncio.wait((reply,), timeout=max(0.0, min(section.seconds, total) - passed))
-                if not reply.done():
+                _, late = await asyncio.wait(share, timeout=max(0.0, min(seconds, total) - passed))
+                for reply in late:
                     reply.cancel()
         outcomes = {section.name: _outcome(section, reply) for section, reply in asked}
     finally:

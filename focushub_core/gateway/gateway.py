@@ -29,7 +29,7 @@ from focushub_core.gateway.documents import Documents
 from focushub_core.gateway.filters import Filters, Request, refused
 from focushub_core.gateway.hosted import USER, Hosted
 from focushub_core.gateway.routes import RouteTable
-from focushub_core.gateway.upstreams import UpstreamClient
+from focushub_core.gateway.upstreams import UpstreamClient, fields_for
 from focushub_core.health import Check
 from focushub_core.http.cors import Cors
 from focushub_core.http.docs import ApiPage
@@ -147,10 +147,10 @@ class Gateway(RoutedPart, ProxyPart):
         self, request: web.Request, sections: Iterable[Section], fields: Mapping[str, str]
     ) -> Aggregate:
         """Asks several services at once on behalf of ``request``'s user (`focushub_core.gateway.aggregate`)."""
-        sent = {"Authorization": request.headers["Authorization"], **fields}
+        block = fields_for({"Authorization": request.headers["Authorization"], **fields})
 
         def fetch(section: Section) -> asyncio.Future[Reply]:
-            return self.upstreams.begin(self.pool_of[section.service], section.path, sent)
+            return self.upstreams.begin(self.pool_of[section.service], section.path, block)
 
         return await gather(list(sections), fetch)
 

@@ -18,6 +18,7 @@ from aiohttp import HttpVersion, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -25,8 +26,10 @@ from focushub_core import deadline
 from focushub_core.http import problems
 from focushub_core.identity.user import User
 from focushub_core.proxy.engine import Answer, Asked
+from focushub_core.proxy.engine.own import LARGEST
 from focushub_core.proxy.http1 import RequestHead
 from focushub_core.proxy.rewrite import HOP_BY_HOP
+from focushub_core.runtime.shortcuts import Shortcuts
 from focushub_core.telemetry.context import request_id
 
 USER: web.RequestKey[User] = web.RequestKey("gateway.user", User)
@@ -44,6 +47,9 @@ class Hosted:
     """
 
     def __init__(self, app: web.Application, *, show_internals: bool, seconds: float) -> None:
+        self._app = app
+        self._shortcuts = None if app.middlewares else Shortcuts(app)
+        self._hooks = app.on_response_prepare
         self._runner = web.AppRunner(app, access_log=None)
         self._show_internals = show_internals
         self._seconds = seconds
@@ -77,20 +83,32 @@ class Hosted:
         writer = _Gathering()
         request = self._request(asked, writer)
         try:
-            response = await self._server.request_handler(request)
+            response = await self._handled(request)
         except web.HTTPRedirection as redirection:
             response = redirection
         except Exception as error:  # noqa: BLE001 - the edge of the process
             response = problems.answer(error, show_internals=self._show_internals)
-        await response.prepare(request)
-        await response.write_eof()
+        body = response.body if type(response) is web.Response else None
+        if self._hooks or response._cookies or response.compression or not isinstance(body, bytes):
+            await response.prepare(request)
+            await response.write_eof()
+            body = b"".join(writer.parts)
         fields = [(name, value) for name, value in response.headers.items() if name.lower() not in _ENGINES]
-        return Answer(response.status, b"".join(writer.parts), fields)
+        return Answer(response.status, body, fields)
+
+    async def _handled(self, request: web.Request) -> web.StreamResponse:
+        found = self._shortcuts.find(request.method, request.raw_path) if self._shortcuts else None
+        if found is None:
+            return await self._server.request_handler(request)
+        request._match_info = match = UrlMappingMatchInfo(found.values, found.route)
+        match.add_app(self._app)
+        match.freeze()
+        return await found.route.handler(request)
 
     def _request(self, asked: Asked, writer: AbstractStreamWriter) -> web.Request:
         head = asked.head
         fields: CIMultiDict[str] = CIMultiDict(
-            (name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in head.fields.all
+            [(name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in head.fields.all]
         )
         fields.popall("Expect", None)  # the engine has answered it
         target = head.target.decode()
@@ -106,11 +124,19 @@ class Hosted:
             False,
             URL(target, encoded=True),
         )
-        task = asyncio.current_task()
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
-        request = self._server.request_factory(message, self._body(asked), self._protocol, writer, task)
-        assert isinstance(request, web.Request)
-        request = request.clone(remote=asked.side.peer.decode())
+        remote = asked.side.peer.decode()
+        request = web.Request(
+            message,
+            self._body(asked),
+            self._protocol,
+            writer,
+            task,
+            loop,
+            client_max_size=LARGEST,
+            remote=remote,
+        )
         if isinstance(asked.route.user, User):
             request[USER] = asked.route.user
         return request

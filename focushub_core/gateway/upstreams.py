@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from focushub_core import deadline
 from focushub_core.balancer import Pool
@@ -33,25 +34,41 @@ class UpstreamClient:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def begin(self, pool: Pool, path: str, fields: Mapping[str, str]) -> asyncio.Future[Reply]:
-        """GET ``path`` of one of ``pool``: a reply comes, or the last one's problem. Cancel it when it is late."""
+    def begin(self, pool: Pool, path: str, block: bytes) -> asyncio.Future[Reply]:
+        """GET ``path`` of one of ``pool``: a reply comes, or the last one's problem. Cancel it when it is late.
+
+        ``block`` are field lines (`fields_for`); of several requests at once they are the same.
+        """
         now = self._engine.clock()
         if not any(upstream.usable(now) for upstream in pool.upstreams):
             return _refused()
-        sent = {**fields, HEADER: request_id.get() or "", **deadline.field(TIMEOUT_S)}
-        given = [(name.encode(), value.encode("latin-1")) for name, value in sent.items() if value]
-        block, target = lines(given), path.encode()
-        if not _TARGET.fullmatch(target) or block.count(b"\n") != len(given):
-            raise ValueError(f"neither a path nor a field may hold what ends a line: {path!r}")
-        return Call(self._engine, pool, target, block).begin()
+        return Call(self._engine, pool, _target(path), block).begin(now)
 
     async def get(self, pool: Pool, path: str, fields: Mapping[str, str]) -> Reply:
         """The answer of one of ``pool`` to GET ``path``; raises the last upstream's problem if none answers."""
         try:
             async with asyncio.timeout(deadline.left(TIMEOUT_S)):
-                return await self.begin(pool, path, fields)
+                return await self.begin(pool, path, fields_for(fields))
         except TimeoutError:
             raise GatewayTimeout("no answer in time", code="upstream_timeout") from None
+
+
+def fields_for(fields: Mapping[str, str]) -> bytes:
+    """``fields`` as lines, with the id of the request that is being served and what is left of its time."""
+    sent = {**fields, HEADER: request_id.get() or "", **deadline.field(TIMEOUT_S)}
+    given = [(name.encode(), value.encode("latin-1")) for name, value in sent.items() if value]
+    block = lines(given)
+    if block.count(b"\n") != len(given):
+        raise ValueError("a field may not hold what ends a line")
+    return block
+
+
+@lru_cache(1024)
+def _target(path: str) -> bytes:
+    target = path.encode()
+    if not _TARGET.fullmatch(target):
+        raise ValueError(f"this is no path to ask for: {path!r}")
+    return target
 
 
 def _refused() -> asyncio.Future[Reply]:

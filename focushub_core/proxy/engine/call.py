@@ -47,9 +47,8 @@ class Call:
         self._parts: list[bytes] = []
         self._size = 0
 
-    def begin(self) -> asyncio.Future[Reply]:
+    def begin(self, now: float) -> asyncio.Future[Reply]:
         """Ask; `reply`, which may be cancelled."""
-        now = self._engine.clock()
         self._engine.budget.request(now)
         self.reply.add_done_callback(self._over)
         self._attempt(now)
