@@ -36,6 +36,8 @@ class Shortcuts:
     def __init__(self, app: web.Application) -> None:
         self._whole: dict[tuple[str, str], web.AbstractRoute] = {}
         self._above: dict[tuple[str, str], tuple[web.AbstractRoute, str]] = {}
+        self._left: set[str] = set()
+        """Paths written out that aiohttp has to look for: no variable is to take them."""
         resources: list[_Resource] = []
         for resource in app.router.resources():
             if not isinstance(
@@ -47,11 +49,13 @@ class Shortcuts:
             shared = any(_compete(resource, other) for other in resources)
             if not shared and not any(route.method == "*" for route in resource):
                 self._take(resource)
+            elif isinstance(resource, web.PlainResource):
+                self._left.add(resource.canonical)
 
     def find(self, method: str, target: str) -> Found | None:
         """The route of a request's target; None where aiohttp has to look."""
         path = target.partition("?")[0]
-        if _UNUSUAL.search(path) is not None:
+        if path in self._left or _UNUSUAL.search(path) is not None:
             return None
         whole = self._whole.get((method, path))
         if whole is not None:

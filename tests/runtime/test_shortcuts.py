@@ -46,6 +46,18 @@ def test_paths_and_one_variable_at_the_end_are_found(
     assert (None if got is None else (got.route.resource.canonical, got.values)) == found  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("second", [("*", "/v1/notes/today"), ("GET", "/v1/notes/today")])
+def test_a_path_with_two_routes_is_left_to_aiohttp_and_taken_by_no_variable(second: tuple[str, str]) -> None:
+    """As the kit makes them: what a path answers to its methods, and 405 to all others."""
+    app = application(("GET", "/v1/notes/today"), ("GET", "/v1/notes/{id}"), second)
+    assert Shortcuts(app).find("GET", "/v1/notes/today") is None
+
+
+def test_a_path_for_every_method_is_left_to_aiohttp_and_taken_by_no_variable() -> None:
+    app = application(("*", "/v1/notes/today"), ("GET", "/v1/notes/{id}"))
+    assert Shortcuts(app).find("GET", "/v1/notes/today") is None
+
+
 def test_another_method_is_left_to_aiohttp() -> None:
     """It knows how to answer 405."""
     assert Shortcuts(application(("GET", "/v1/notes"))).find("PUT", "/v1/notes") is None
