@@ -10,6 +10,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -246,6 +247,21 @@ def test_a_container_that_comes_back_under_another_address_is_found(stack: Compo
         assert stack.run("tests/journey.py", "--url", stack.url).returncode == 0
     finally:
         docker("rm", "--force", squatter)
+
+
+@production
+def test_a_gateway_that_joins_or_goes_is_found_by_the_name_that_all_share(stack: Compose) -> None:
+    def are_known(count: int) -> bool:
+        upstreams = stack.ask("load-balancer", "/readyz?verbose").body["upstreams"]
+        assert {upstream["origin"] for upstream in upstreams} == {"http://gateway:3000"}
+        return [upstream["state"] for upstream in upstreams] == ["up"] * count
+
+    for gateways in (2, 3, 2):
+        stack.must(
+            "up", "--detach", "--no-deps", "--no-recreate", "--scale", f"gateway={gateways}", "gateway"
+        )
+        stack.wait_for(partial(are_known, gateways), 30)
+        assert {stack.get("/v1/tasks")[0] for _ in range(12)} == {401}
 
 
 def _address(stack: Compose, part: str) -> str:
