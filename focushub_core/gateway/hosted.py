@@ -30,11 +30,12 @@ from focushub_core.proxy.engine.own import LARGEST
 from focushub_core.proxy.http1 import RequestHead
 from focushub_core.proxy.rewrite import HOP_BY_HOP
 from focushub_core.runtime.shortcuts import Shortcuts
-from focushub_core.telemetry.context import request_id
+from focushub_core.telemetry.context import HEADER, request_id
 
 USER: web.RequestKey[User] = web.RequestKey("gateway.user", User)
 """Who asks, where a good token came with the request."""
 
+_TIME_LEFT = deadline.HEADER.lower().encode()
 _VERSIONS = (HttpVersion(1, 0), HttpVersion(1, 1))
 _ENGINES = frozenset({"content-length", "date", "server", *(name.decode() for name in HOP_BY_HOP)})
 """Fields that the engine writes, or that say too much."""
@@ -79,7 +80,7 @@ class Hosted:
     async def answer(self, asked: Asked) -> Answer:
         """A `focushub_core.proxy.engine.Handler`."""
         request_id.set(asked.request_id)
-        deadline.start(deadline.take_up(_value(asked.head, deadline.HEADER), self._seconds))
+        deadline.start(deadline.take_up(_time_left(asked.head), self._seconds))
         writer = _Gathering()
         request = self._request(asked, writer)
         try:
@@ -111,6 +112,8 @@ class Hosted:
             [(name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in head.fields.all]
         )
         fields.popall("Expect", None)  # the engine has answered it
+        if head.aside:
+            fields.add(HEADER, asked.request_id)
         target = head.target.decode()
         message = RawRequestMessage(
             "GET" if head.method == b"HEAD" else head.method.decode(),  # the engine leaves the body out
@@ -183,9 +186,5 @@ def _labels(app: web.Application) -> Iterator[tuple[str, re.Pattern[str] | None]
         yield resource.canonical, info.get("pattern")
 
 
-def _value(head: RequestHead, name: str) -> str | None:
-    wanted = name.lower().encode()
-    for field, value in head.fields.all:
-        if field.lower() == wanted:
-            return value.decode("latin-1")
-    return None
+def _time_left(head: RequestHead) -> str | None:
+    return next((value.decode() for name, value in head.fields.known if name == _TIME_LEFT), None)

@@ -83,7 +83,7 @@ _FLEETING = frozenset(
 
 def request_names() -> Names:
     """For the reader of requests."""
-    return Names(_in_requests, fleeting=_FLEETING)
+    return Names(_in_requests, fleeting=_FLEETING, aside=b"X-Request-Id")
 
 
 def response_names() -> Names:

@@ -178,7 +178,10 @@ class ClientConnection(asyncio.Protocol):
         self._body_over = True
         self.last = False
         self.told = b""
-        self._request_id = take_up(_given_id(head)) if b"x-request-id" in head.fields.meant else new_id()
+        if head.aside:
+            self._request_id = take_up(head.aside.decode())
+        else:
+            self._request_id = take_up(_given_id(head)) if b"x-request-id" in head.fields.meant else new_id()
         self.witness = None if engine.witness is None else engine.witness(head, now)
         if head.framing:
             self._body_over = False

@@ -26,6 +26,9 @@ from focushub_core.proxy.rewrite import Side, request_names, response_names
 from focushub_core.telemetry.access import QUIET, AccessLog
 from focushub_core.telemetry.counters import RequestCounters
 
+FORGET_S = 10.0
+SIDES = 1024
+"""Addresses of clients that are remembered, so that what was written for one connection of theirs serves the next."""
 BACKLOG = 4096
 """Connections that the kernel holds until they are accepted."""
 
@@ -65,6 +68,9 @@ class Engine:
         """Who wants to know what becomes of a request, if anybody does; set it before `listen`."""
         self.draining = False
         """Whether answers ask clients to go elsewhere: connections close after them."""
+        self.slot = 0
+        self._forget_at = 0.0
+        self._sides: dict[str, Side] = {}
         self._trusts = trusts
         self._clients: set[ClientConnection] = set()
         self._empty = asyncio.Event()
@@ -77,6 +83,7 @@ class Engine:
         self.wheel = Wheel(loop, self.clock)
         self.links = Links(loop, self.response_names, self.timeouts.kept_s)
         self.wheel.watch(self.links)
+        self.wheel.watch(self)
         self.access = AccessLog(self.name.decode())
 
     async def listen(self, host: str, port: int, *, share: bool = False) -> tuple[str, int]:
@@ -137,7 +144,19 @@ class Engine:
     def side(self, peername: Sequence[object] | None) -> Side:
         """What is known of a connection whose other end is ``peername``."""
         peer = str(peername[0]) if peername else "unknown"
-        return Side(self.name, peer.encode(), self._trusts(peer))
+        found = self._sides.get(peer)
+        if found is None:
+            if len(self._sides) >= SIDES:
+                self._sides.clear()
+            found = self._sides[peer] = Side(self.name, peer.encode(), self._trusts(peer))
+        return found
+
+    def look(self, now: float) -> float:
+        """Forget heads every `FORGET_S`: there are tokens in them."""
+        if now >= self._forget_at:
+            self._forget_at = now + FORGET_S
+            self.request_names.forget()
+        return self._forget_at
 
     def connect(self, upstream: Upstream, exchange: Connecting) -> None:
         """Open a connection to ``upstream`` for ``exchange``; if that is not there any more, it is kept."""

@@ -26,6 +26,9 @@ STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([^" + _CONTROL 
 # between the field name and colon." Without its CRLF; the value with the white space behind it.
 FIELD_LINE = re.compile(rb"([" + _TCHAR + rb"]++):[ \t]*+([^" + _CONTROL + rb"]*+)")
 
+# What is certainly a whole value: nothing in it has a meaning of its own anywhere.
+PLAIN_VALUE = re.compile(rb"[A-Za-z0-9_-]{1,64}+")
+
 # RFC 9112 section 7.1: chunk-size = 1*HEXDIG, here at most 15 of them. Section 7.1.1: an extension is a token, or one
 # and a token or quoted-string; "A recipient MUST ignore unrecognized chunk extensions". Here without "bad" white space.
 _QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+"'

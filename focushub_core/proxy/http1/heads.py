@@ -61,6 +61,8 @@ class RequestHead:
 
     "A proxy server MUST NOT maintain a persistent connection with an HTTP/1.0 client."
     """
+    aside: bytes = b""
+    """The value of the field that the reader was told to set aside; it is not among ``fields`` then."""
 
 
 @dataclass(slots=True, eq=False)
@@ -110,18 +112,46 @@ def read_request(
     if known is not None and version == b"1.1" and data[start:end] == memory.block:
         head = RequestHead(
             method, target, 1, known.fields, known.host, known.framing, known.expects, known.upgrade, known.options,
-            known.keeps,
+            known.keeps, known.aside,
         )  # fmt: skip
     else:
-        fields = read_fields(data, start, end - 2, names, limits.fields)
-        head = RequestHead(method, target, 1 if version == b"1.1" else 0, fields)
-        _look_into(head)
+        block = data[start:end]
+        rest, aside = _set_aside(block, names.aside) if names.aside else (block, b"")
+        known = names.heads.get(rest) if version == b"1.1" else None
+        if known is not None:
+            head = RequestHead(
+                method, target, 1, known.fields, known.host, known.framing, known.expects, known.upgrade,
+                known.options, known.keeps, aside,
+            )  # fmt: skip
+        else:
+            fields = read_fields(rest, 0, len(rest) - 2, names, limits.fields)
+            head = RequestHead(method, target, 1 if version == b"1.1" else 0, fields)
+            _look_into(head)
+            if head.minor:
+                head.keeps = b"close" not in head.options
+                names.remember_head(rest, head)
+            head.aside = aside
         if head.minor:
-            head.keeps = b"close" not in head.options
-            memory.head, memory.block = head, data[start:end]
+            memory.head, memory.block = head, block
     if target[0] != 47:  # not "/"
         head.target = _origin_form(target, head.host)
     return head
+
+
+def _set_aside(block: bytes, name: bytes) -> tuple[bytes, bytes]:
+    """``block`` without the first line that begins with ``name`` (``b"\r\nX-Request-Id: "``), and its value.
+
+    Only as we write it ourselves; whatever else it may be stays where it is.
+    """
+    at = block.find(name)
+    if at < 0:
+        return block, b""
+    begin = at + len(name)
+    end = block.find(b"\r\n", begin)
+    value = block[begin:end]
+    if grammar.PLAIN_VALUE.fullmatch(value) is None:
+        return block, b""
+    return block[:at] + block[end:], value
 
 
 def _look_into(head: RequestHead) -> None:

@@ -10,6 +10,7 @@ from focushub_core.proxy.http1.grammar import TOKEN
 
 if TYPE_CHECKING:
     from focushub_core.proxy.http1.fields import Line
+    from focushub_core.proxy.http1.heads import RequestHead
 
 FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"upgrade"})
 """What the reader itself looks at."""
@@ -17,6 +18,8 @@ FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"connect
 _REMEMBERED = 1024
 _LINES = 2048
 _LONGEST = 160
+_HEADS = 1024
+_LONGEST_HEAD = 2048
 
 
 def _nothing_else(_: bytes) -> bytes:
@@ -31,11 +34,19 @@ class Names(dict[bytes, bytes]):
     """
 
     def __init__(
-        self, known: Callable[[bytes], bytes] = _nothing_else, *, fleeting: Collection[bytes] = ()
+        self,
+        known: Callable[[bytes], bytes] = _nothing_else,
+        *,
+        fleeting: Collection[bytes] = (),
+        aside: bytes = b"",
     ) -> None:
         super().__init__()
         self._known = known
         self._fleeting = frozenset(fleeting)
+        self.aside = b"\r\n%b: " % aside if aside else b""
+        """The beginning of the line that is another one in each request, and is set aside (`RequestHead.aside`)."""
+        self.heads: dict[bytes, RequestHead] = {}
+        """Heads that were read before, by all their field lines. They hold tokens: `forget` them now and then."""
         self.lines: dict[bytes, Line] = {}
         """Whole lines that were read before, by their bytes."""
 
@@ -45,6 +56,17 @@ class Names(dict[bytes, bytes]):
             if len(self.lines) >= _LINES:
                 self.lines.clear()
             self.lines[text] = line
+
+    def remember_head(self, block: bytes, head: RequestHead) -> None:
+        """``block`` was read as ``head``. A long one is not kept."""
+        if len(block) <= _LONGEST_HEAD:
+            if len(self.heads) >= _HEADS:
+                self.heads.clear()
+            self.heads[block] = head
+
+    def forget(self) -> None:
+        """Remember no head any more."""
+        self.heads.clear()
 
     def __missing__(self, name: bytes) -> bytes:
         if TOKEN.fullmatch(name) is None:

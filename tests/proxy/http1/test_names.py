@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from focushub_core.proxy.http1 import Names, RequestReader
+from focushub_core.proxy.http1 import Names, ProtocolError, RequestReader
 from focushub_core.proxy.rewrite import request_names
 
 
@@ -38,3 +38,52 @@ def test_what_is_secret_or_new_each_time_is_not_remembered(line: bytes) -> None:
     names = request_names()
     read(names, line)
     assert line not in names.lines
+
+
+@pytest.mark.parametrize(
+    ("line", "aside"),
+    [
+        (b"X-Request-Id: 0190a5c2f7e87b3c", b"0190a5c2f7e87b3c"),
+        (b"x-request-id: 0190a5c2f7e87b3c", b""),  # not as we write it: it stays, and is known by its meaning
+        (b"X-Request-Id: two words", b""),
+        (b"X-Request-Id: ", b""),
+        (b"X-Request-Id: a\x00b", None),
+        (b"X-Request-Id: " + b"a" * 65, b""),
+    ],
+)
+def test_what_is_another_one_in_each_request_is_set_aside(line: bytes, aside: bytes | None) -> None:
+    names = request_names()
+    for _ in range(2):  # the second time from memory
+        reader = RequestReader(names)
+        data = b"GET / HTTP/1.1\r\nHost: a\r\n" + line + b"\r\nX-A: b\r\n\r\n"
+        if aside is None:
+            with pytest.raises(ProtocolError):
+                reader.start(data)
+            continue
+        head = reader.start(data)
+        assert head is not None
+        assert head.aside == aside
+        assert (b"x-request-id" in head.fields.meant) is not bool(aside)
+        assert head.fields.all[-1] == (b"X-A", b"b")
+
+
+def test_heads_are_remembered_for_all_connections_and_forgotten_together() -> None:
+    names = request_names()
+    first, second = (RequestReader(names).start(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % n) for n in (1, 2))
+    assert first is not None
+    assert second is not None
+    assert (first.target, second.target) == (b"/1", b"/2")
+    assert first.fields is second.fields
+    for number in range(3000):
+        RequestReader(names).start(b"GET / HTTP/1.1\r\nHost: a\r\nX-N: %d\r\n\r\n" % number)
+    assert len(names.heads) <= 1024
+    names.forget()
+    assert not names.heads
+
+
+def test_a_head_of_another_version_is_not_taken_for_a_known_one() -> None:
+    names = request_names()
+    new, old = (RequestReader(names).start(b"GET / HTTP/1.%d\r\nHost: a\r\n\r\n" % minor) for minor in (1, 0))
+    assert new is not None
+    assert old is not None
+    assert (new.keeps, old.keeps, old.minor) == (True, False, 0)
