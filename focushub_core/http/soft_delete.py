@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from focushub_core.database import Connection, Database
+from focushub_core.database import Connection, Database, retry_conflicts
 from focushub_core.errors import Conflict, FocusHubError
 from focushub_core.http.conditional import IfMatch
 
@@ -52,6 +52,7 @@ class SoftDelete:
         self._versioned = versioned
         self._bump = ", version = version + 1" if versioned else ""
 
+    @retry_conflicts()
     async def delete(
         self, database: Database, user_id: UUID, row_id: UUID, now: datetime, if_match: IfMatch = _ANY
     ) -> None:
@@ -73,6 +74,7 @@ class SoftDelete:
                     *(user_id, row_id, now),
                 )
 
+    @retry_conflicts()
     async def restore(self, database: Database, user_id: UUID, row_id: UUID, now: datetime) -> None:
         """Brings the row back, and what was deleted with it; one that is not deleted stays as it is.
 

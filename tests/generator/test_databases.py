@@ -109,6 +109,10 @@ def test_a_server_that_others_run_is_made_ready_and_again_does_no_harm(
     ]
     assert [(output.returncode, output.stderr) for output in outputs] == [(0, ""), (0, "")]
     assert [[line.split(maxsplit=1) for line in output.stdout.splitlines()] for output in outputs] == [
-        [["task-service", "applied 0001_things.sql"], ["order-book-service", "applied 0001_things.sql"]],
+        [
+            [name, f"applied {file}"]
+            for name in ("task-service", "order-book-service")
+            for file in ("focushub/0001_idempotency_keys.sql", "0001_things.sql")
+        ],
         [["task-service", "up to date"], ["order-book-service", "up to date"]],
     ]

@@ -42,7 +42,7 @@ class AuthService(Service):
         super().__init__(settings, stack=stack)
         vault = Vault(self.settings.key_secret)
         self.signing_keys = SigningKeys(self.database, vault)
-        self._days = DayCache(self.settings.redis_url)
+        self._days = DayCache(self.settings.redis_url, self.database)
         access_tokens = AccessTokens(
             self.signing_keys, issuer=self.settings.auth_issuer, audience=self.settings.auth_audience
         )

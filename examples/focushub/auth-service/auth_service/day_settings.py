@@ -2,9 +2,13 @@
 
 Rules that hold here:
 
+* Redis is told what was committed, and nothing else: after the commit the profile is read once more, under its row's
+  lock, so that of two changes the later one is written last. A change that fails leaves Redis without a key, or as
+  it was.
 * Redis is needed by nobody: away or frozen, it costs a request at most `DEADLINE` and never fails one; that it is
   away is logged once, and once that it is back.
-* A key lives for `LIFETIME`, which bounds how long a lost write can be felt; reading the profile puts it back.
+* What could not be written is written as soon as it can be, by the process that owes it. When that dies, too, the key
+  is gone already, taken away before the commit, or ends with its `LIFETIME`; reading the profile puts it back.
   Without a key the gateway asks this service.
 """
 
@@ -12,12 +16,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
-from focushub_core import Secret
+from focushub_core import Database, Secret, deadline
+from focushub_core.errors import FocusHubError
 from stack_shared.day import DaySettings, key_of
+from stack_shared.zones import zone_named
 
 if TYPE_CHECKING:
     from redis import asyncio as aioredis
@@ -26,6 +32,12 @@ DEADLINE = 0.1
 """Seconds that Redis may take, connecting included."""
 LIFETIME = 3600
 """Seconds."""
+RETRY = 2.0
+"""Seconds between two tries to write what could not be written."""
+MOST_OWED = 10_000
+"""People; of those beyond that, the keys end with their lifetime."""
+
+_SELECT = "SELECT timezone, week_start, day_start_minutes FROM profiles WHERE user_id = $1 FOR UPDATE"
 
 _log = logging.getLogger(__name__)
 
@@ -33,10 +45,13 @@ _log = logging.getLogger(__name__)
 class DayCache:
     """The keys ``focushub:day:<user id>`` in the Redis at ``url``; without one, or closed, it does nothing."""
 
-    def __init__(self, url: Secret | None) -> None:
+    def __init__(self, url: Secret | None, database: Database) -> None:
         self._url = url
+        self._database = database
         self._client: aioredis.Redis | None = None
         self._away = False
+        self._owed: set[UUID] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Gets ready to connect; that Redis is away is found out later."""
@@ -45,34 +60,78 @@ class DayCache:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
 
-    async def write(self, user_id: UUID, settings: DaySettings) -> None:
-        """Stores the settings, in place of others."""
-        await self._set(user_id, settings, only_if_absent=False)
+    async def forget(self, user_id: UUID) -> None:
+        """Takes the key away, within the transaction of a change: should this process end before it can `publish`."""
+        if self._client is not None:
+            await self._done(self._client.delete(key_of(user_id)))
+
+    async def publish(self, user_id: UUID) -> None:
+        """Writes what was committed, also when nobody waits for it any more; call it after the commit."""
+        if self._client is not None:
+            await asyncio.shield(self._start(self._publish(user_id)))
 
     async def fill(self, user_id: UUID, settings: DaySettings) -> None:
         """Stores the settings where there are none; so a slow reader never undoes a change."""
-        await self._set(user_id, settings, only_if_absent=True)
+        if self._client is not None:
+            await self._done(self._client.set(key_of(user_id), settings.header(), ex=LIFETIME, nx=True))
 
     async def ping(self) -> None:
         """Raises `ConnectionError` when Redis does not answer."""
         if self._client is not None:
             await _in_time(self._client.get("focushub:day:"))
 
-    async def _set(self, user_id: UUID, settings: DaySettings, *, only_if_absent: bool) -> None:
-        if self._client is None:
-            return
+    async def _publish(self, user_id: UUID) -> None:
+        if not await self._published(user_id):
+            if not self._owed:
+                self._start(self._settle())
+            if len(self._owed) < MOST_OWED:
+                self._owed.add(user_id)
+
+    async def _settle(self) -> None:
+        while self._owed:
+            await asyncio.sleep(RETRY)
+            for user_id in list(self._owed):
+                if not await self._published(user_id):
+                    break  # it would be the same with the others
+                self._owed.discard(user_id)
+
+    async def _published(self, user_id: UUID) -> bool:
+        deadline.start(None)  # not the request's: what is committed is to be told
         try:
-            await _in_time(
-                self._client.set(key_of(user_id), settings.header(), ex=LIFETIME, nx=only_if_absent)
-            )
+            async with self._database.transaction() as transaction:
+                row = await transaction.fetchrow(_SELECT, user_id)
+                if self._client is None:
+                    return False
+                if row is None:
+                    return await self._done(self._client.delete(key_of(user_id)))
+                said = DaySettings(zone_named(row[0]), row[1], row[2]).header()
+                return await self._done(self._client.set(key_of(user_id), said, ex=LIFETIME))
+        except FocusHubError as error:
+            _log.warning("day settings are not written through yet", extra={"reason": str(error)})
+            return False
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _done(self, call: Awaitable[Any]) -> bool:
+        """Whether Redis did it in time."""
+        try:
+            await _in_time(call)
         except ConnectionError as error:
             self._note(away=True, reason=str(error))
-        else:
-            self._note(away=False)
+            return False
+        self._note(away=False)
+        return True
 
     def _note(self, *, away: bool, reason: str = "") -> None:
         if away and not self._away:

@@ -6,6 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from focushub_core import Conflict, Invalid, NotFound, Page, Paging, Query, Routes, User
+from focushub_core.database import retry_conflicts
 
 from .models import Current, Finish, NewSession, SessionView, view, view_current
 from .sessions import Filter, Place, Sessions
@@ -15,6 +16,7 @@ routes = Routes("/v1/focus/sessions")
 
 
 @routes.post(status=201, raises=[Conflict(code="session_active")])
+@retry_conflicts()
 async def start(body: NewSession, user: User, sessions: Sessions) -> SessionView:
     """Starts a session; with ``on_conflict: stop`` the open one ends at the moment at which this one starts."""
     planned_s, tags = body.plan(), list(dict.fromkeys(body.tags))
@@ -54,6 +56,7 @@ async def read(session_id: UUID, user: User, sessions: Sessions) -> SessionView:
 
 
 @routes.post("/{session_id}/pause", raises=[NotFound, Conflict(code="not_running")])
+@retry_conflicts()
 async def pause(session_id: UUID, user: User, sessions: Sessions) -> SessionView:
     """Stops the clock of a running session."""
     async with sessions.changes(user.id) as changes:
@@ -62,6 +65,7 @@ async def pause(session_id: UUID, user: User, sessions: Sessions) -> SessionView
 
 
 @routes.post("/{session_id}/resume", raises=[NotFound, Conflict(code="not_paused")])
+@retry_conflicts()
 async def resume(session_id: UUID, user: User, sessions: Sessions) -> SessionView:
     """Lets the clock of a paused session run again."""
     async with sessions.changes(user.id) as changes:
@@ -73,6 +77,7 @@ async def resume(session_id: UUID, user: User, sessions: Sessions) -> SessionVie
     "/{session_id}/finish",
     raises=[NotFound, Invalid(code="end_not_after_start"), Invalid(code="in_future")],
 )
+@retry_conflicts()
 async def finish(session_id: UUID, user: User, sessions: Sessions, body: Finish = Finish()) -> SessionView:  # noqa: B008
     """Ends a session now, or when it really ended; one that has ended stays as it is."""
     async with sessions.changes(user.id) as changes:

@@ -20,7 +20,7 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from focushub_core import Clock, Database, Instant, NotFound
-from focushub_core.database import Connection, Record
+from focushub_core.database import Connection, Record, retry_conflicts
 
 from .timer import Segment, Status, Timer
 
@@ -146,6 +146,7 @@ class Sessions:
             await changes.begin()
             yield changes
 
+    @retry_conflicts()
     async def open(self, user_id: UUID) -> Session | None:
         """The person's open session, after ending it if its time is up."""
         session = _session(await self._database.fetchrow(_OPEN, user_id))

@@ -23,7 +23,7 @@ from focushub_core import (
     SoftDelete,
     Unset,
 )
-from focushub_core.database import Connection, Queries, Record
+from focushub_core.database import Connection, Queries, Record, retry_conflicts
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\S")]
 Color = Annotated[str, msgspec.Meta(max_length=7, pattern="^#[0-9a-fA-F]{6}$", description="#rrggbb")]
@@ -116,6 +116,7 @@ class Projects:
         """One project."""
         return await _find(self._database, user_id, project_id)
 
+    @retry_conflicts()
     async def change(
         self, user_id: UUID, project_id: UUID, patch: ProjectChange, if_match: IfMatch
     ) -> Project:

@@ -25,7 +25,7 @@ from focushub_core import (
     SoftDelete,
     Unset,
 )
-from focushub_core.database import Connection, Queries, Record
+from focushub_core.database import Connection, Queries, Record, retry_conflicts
 
 from .due import Due, DueColumns, due_of
 from .projects import Projects, hold
@@ -130,6 +130,7 @@ class Tasks:
         self._projects = projects
         self._now = now
 
+    @retry_conflicts()
     async def create(self, user_id: UUID, new: NewTask) -> Task:
         """A further task; `NotFound` (``project_not_found``) where the project is not the person's."""
         due = _columns(new.due)
@@ -163,6 +164,7 @@ class Tasks:
         """One task."""
         return await _find(self._database, user_id, task_id)
 
+    @retry_conflicts()
     async def change(self, user_id: UUID, task_id: UUID, patch: TaskChange, if_match: IfMatch) -> Task:
         """Changes one; one that says nothing new keeps its version. Of two with the same ``If-Match`` one is made."""
         async with self._database.transaction() as connection:
@@ -173,6 +175,7 @@ class Tasks:
             wanted = patch.applied_to(task)
             return task if wanted == task else await _store(connection, wanted)
 
+    @retry_conflicts()
     async def complete(self, user_id: UUID, task_id: UUID, at: datetime | None) -> Completed:
         """Completes one at ``at``, by default now; once only, whoever asks how often."""
         now = self._now()
@@ -186,6 +189,7 @@ class Tasks:
             task = await _set_completed(connection, task_id, at or now)
             return Completed(task, Completion(task.completed_at or now), None, already_completed=False)
 
+    @retry_conflicts()
     async def reopen(self, user_id: UUID, task_id: UUID) -> Task:
         """Undoes the completion; a task that is open stays as it is."""
         async with self._database.transaction() as connection:

@@ -18,9 +18,9 @@ from msgspec import Meta
 from uuid_utils.compat import uuid7
 
 from focushub_core import Answer, Body, Database, Routes, Rule, Unauthorized
+from focushub_core.database import retry_conflicts
 from focushub_core.identity.passwords import Passwords
-from stack_shared.day import DaySettings
-from stack_shared.zones import ZoneName, zone_named
+from stack_shared.zones import ZoneName
 
 from . import addresses, profiles
 from .day_settings import DayCache
@@ -82,7 +82,7 @@ class Accounts:
         password_hash = await self._passwords.hash(wish.password)
         user_id = await self._insert(wish, password_hash)
         if user_id is not None:
-            await self._days.write(user_id, DaySettings(zone_named(wish.timezone)))
+            await self._days.publish(user_id)
 
     async def authenticate(self, email: str, password: str) -> UUID:
         """The id of the active account with this address and password; raises `Unauthorized` for any other."""
@@ -96,6 +96,7 @@ class Accounts:
             await self._database.execute(_REHASH, account.id, account.password_hash, renewed)
         return account.id
 
+    @retry_conflicts()
     async def _insert(self, wish: NewAccount, password_hash: str) -> UUID | None:
         """The new account's id; ``None`` where the address has one."""
         address = addresses.normalise(wish.email)

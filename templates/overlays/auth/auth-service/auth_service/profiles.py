@@ -3,7 +3,7 @@
 Rules that hold here:
 
 * Every change that changes something counts the version up; ``If-Match`` ties a change to the version it was made for.
-* Day settings go to Redis under the profile's row lock, so that the key ends as the last change says.
+* Day settings go to Redis once they are committed (`day_settings`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from focushub_core import UNSET, Database, IfMatch, Patch, Routes, Unset, User
-from focushub_core.database import Connection
+from focushub_core.database import Connection, retry_conflicts
 from focushub_core.identity.tokens import Rejected
 from stack_shared.day import LATEST_START, DaySettings
 from stack_shared.zones import ZoneName, zone_named
@@ -84,6 +84,7 @@ class Profiles:
         await self._days.fill(user_id, profile.day_settings())
         return profile
 
+    @retry_conflicts()
     async def change(self, user_id: UUID, change: ProfileChange, if_match: IfMatch) -> Profile:
         """Applies a change; raises `PreconditionFailed`, and what `get` raises."""
         async with self._database.transaction() as transaction:
@@ -94,7 +95,9 @@ class Profiles:
             after = change.applied_to(before)
             if after != before:
                 after = await _stored(transaction, after)
-            await self._days.write(user_id, after.day_settings())
+            if after.day_settings() != before.day_settings():
+                await self._days.forget(user_id)
+        await self._days.publish(user_id)
         return after
 
 

@@ -20,7 +20,7 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from focushub_core import Answer, Body, Clock, Database, Routes, Unauthorized
-from focushub_core.database import Connection
+from focushub_core.database import Connection, retry_conflicts
 
 from . import refresh_tokens
 from .access_tokens import LIFETIME, AccessTokens
@@ -102,6 +102,7 @@ class Sessions:
         )
         return await self._tokens(user_id, session_id, refresh_tokens.make(session_id, 0, key))
 
+    @retry_conflicts()
     async def refresh(self, token: str) -> Tokens:
         """New tokens for a refresh token; raises `Unauthorized` with the code that says why not."""
         presented = refresh_tokens.read(token)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 from redis import asyncio as aioredis
 
+from auth_service import day_settings
 from auth_service.app import AuthService
+from auth_service.day_settings import DayCache
+from focushub_core import Database
 from focushub_core.testing import Person, Serve, ServiceClient
+from focushub_core.testing.servers import valkey
 
 SECRET = "a secret for tests, long enough"
 ANN = {"email": "ann@x.org", "password": "correct staple battery"}
@@ -120,6 +125,27 @@ async def test_a_token_of_an_account_that_is_gone_is_refused(auth: ServiceClient
 # Day settings in Redis ------------------------------------------------------------------------------------
 
 
+FAILS_AT_COMMIT = """
+    CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION USING ERRCODE = ''40001''; END';
+    CREATE CONSTRAINT TRIGGER fails AFTER UPDATE ON profiles DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION fail();
+"""
+
+
+def database_of(client: ServiceClient) -> Database:
+    assert client.service.database is not None
+    return client.service.database
+
+
+async def until(redis: aioredis.Redis, key: str, expected: str) -> None:
+    """Waits until Redis has ``expected``, 10 seconds at most."""
+    for _ in range(1000):
+        if await redis.get(key) == expected:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{key} is still {await redis.get(key)}")
+
+
 async def signed_in(client: ServiceClient) -> Person:
     await client.post("/v1/auth/register", json=ANN | {"timezone": "Asia/Tokyo"})
     return client.bearer((await client.post("/v1/auth/login", json=ANN)).body["access_token"])
@@ -146,6 +172,68 @@ async def test_reading_the_profile_puts_back_a_key_that_redis_lost(serve: Serve,
         await redis.flushall()
         me = (await ann.get("/v1/me")).body
         assert await redis.get(f"focushub:day:{me['id']}") == "Asia/Tokyo;1;0"
+
+
+async def test_a_change_that_is_not_committed_is_not_told(serve: Serve, valkey_url: str) -> None:
+    """Redis has no key then; the gateway asks, and whoever reads the profile puts back what holds."""
+    async with aioredis.from_url(valkey_url, decode_responses=True) as redis:
+        client = await serve(AuthService, AUTH_KEY_SECRET=SECRET, REDIS_URL=valkey_url)
+        ann = await signed_in(client)
+        await database_of(client).execute(FAILS_AT_COMMIT)
+        assert (await ann.patch("/v1/me", json={"week_start": 7})).status >= 400
+        assert await redis.keys("*") == []
+        me = (await ann.get("/v1/me")).body
+        assert me["week_start"] == 1
+        assert await redis.get(f"focushub:day:{me['id']}") == "Asia/Tokyo;1;0"
+
+
+async def test_what_redis_missed_it_is_told_when_it_is_back(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it came back with what it had, and nobody reads the profile."""
+    monkeypatch.setattr(day_settings, "RETRY", 0.02)
+    with valkey() as server:
+        ann = await signed_in(await serve(AuthService, AUTH_KEY_SECRET=SECRET, REDIS_URL=server.url))
+        me = (await ann.get("/v1/me")).body
+        server.process.stop()
+        assert (await ann.patch("/v1/me", json={"week_start": 7})).status == 200
+        server.process.start()
+        async with aioredis.from_url(server.url, decode_responses=True) as redis:
+            await redis.set(f"focushub:day:{me['id']}", "Asia/Tokyo;1;0", nx=True)
+            await until(redis, f"focushub:day:{me['id']}", "Asia/Tokyo;7;0")
+
+
+async def test_a_change_is_told_though_nobody_waits_for_it_any_more(
+    serve: Serve, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client went away between the commit and Redis."""
+    client = await serve(AuthService, AUTH_KEY_SECRET=SECRET, REDIS_URL=valkey_url)
+    ann = await signed_in(client)
+    me = (await ann.get("/v1/me")).body
+    reached, go = asyncio.Event(), asyncio.Event()
+    published = DayCache._published
+
+    async def slowly(self: DayCache, user_id: UUID) -> bool:
+        reached.set()
+        await go.wait()
+        return await published(self, user_id)
+
+    monkeypatch.setattr(DayCache, "_published", slowly)
+    changing = asyncio.create_task(ann.patch("/v1/me", json={"week_start": 7}))
+    async with aioredis.from_url(valkey_url, decode_responses=True) as redis:
+        await reached.wait()
+        changing.cancel()
+        await asyncio.gather(changing, return_exceptions=True)
+        go.set()
+        await until(redis, f"focushub:day:{me['id']}", "Asia/Tokyo;7;0")
+
+
+async def test_of_changes_at_once_redis_keeps_the_last(serve: Serve, valkey_url: str) -> None:
+    async with aioredis.from_url(valkey_url, decode_responses=True) as redis:
+        ann = await signed_in(await serve(AuthService, AUTH_KEY_SECRET=SECRET, REDIS_URL=valkey_url))
+        await asyncio.gather(*(ann.patch("/v1/me", json={"day_start_minutes": n}) for n in range(1, 13)))
+        me = (await ann.get("/v1/me")).body
+        assert await redis.get(f"focushub:day:{me['id']}") == f"Asia/Tokyo;1;{me['day_start_minutes']}"
 
 
 async def test_redis_away_is_logged_once_shown_and_nobodys_error(

@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from focushub_core import Body, Database, FieldError, Invalid, NotFound, Routes, User
-from focushub_core.database import Connection
+from focushub_core.database import Connection, retry_conflicts
 
 from .days import Today
 from .habits import BACKFILL, Habit, Habits
@@ -74,6 +74,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 @routes.put(raises=[NotFound, Invalid])
+@retry_conflicts()
 async def set_entry(
     habit_id: UUID,
     date: Date,
@@ -94,6 +95,7 @@ async def set_entry(
 
 
 @routes.post("/increment", raises=[NotFound, Invalid])
+@retry_conflicts()
 async def increment(
     habit_id: UUID,
     date: Date,

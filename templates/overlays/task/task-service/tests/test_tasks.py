@@ -228,3 +228,14 @@ async def test_a_title_holds_any_text(service: ServiceClient) -> None:
         :500
     ]
     assert (await ann.get(await make(ann, title=title))).body["title"] == title
+
+
+async def test_a_migration_below_a_running_service_is_nobodys_error(service: ServiceClient) -> None:
+    """Statements were prepared for the table as it was; what they are part of is done once more."""
+    ann, database = service.person(), service.service.database
+    assert database is not None
+    task = await make(ann)
+    assert (await ann.patch(task, json={"title": "bread"})).status == 200
+    await database.execute("ALTER TABLE tasks ADD COLUMN mood text")
+    for change in (ann.patch(task, json={"title": "butter"}), ann.post(f"{task}/complete"), ann.delete(task)):
+        assert (await change).status < 300
