@@ -136,6 +136,8 @@ class Pool:
         """The next upstream that has not been ``tried``; None when all have been, or there is none."""
         upstreams = self.upstreams
         if not tried and upstreams:  # the common case
+            if len(upstreams) == 1:
+                return upstreams[0]
             usable = [upstream for upstream in upstreams if upstream.health.usable(now)]
             return self._policy.choose(usable if len(usable) == len(upstreams) else self.candidates(now))
         left = [upstream for upstream in self.candidates(now) if upstream not in tried]

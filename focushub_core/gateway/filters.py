@@ -12,9 +12,7 @@ Rules that hold here:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 from time import perf_counter
-from uuid import UUID
 
 import msgspec
 
@@ -22,7 +20,7 @@ from focushub_core.errors import FocusHubError
 from focushub_core.gateway.routes import Match
 from focushub_core.http.cors import Cors
 from focushub_core.identity.user import User
-from focushub_core.identity.verifier import REMEMBERED, Verifier, bearer
+from focushub_core.identity.verifier import Verifier, bearer
 from focushub_core.proxy.engine import Answer, Asked, Route
 from focushub_core.proxy.http1 import RequestHead, lines
 from focushub_core.proxy.rewrite import Side
@@ -32,7 +30,18 @@ from focushub_core.ratelimit.fields import fields
 from focushub_core.ratelimit.gcra import Charge
 from focushub_core.ratelimit.verdict import Verdict
 
-_text_of: Callable[[UUID], str] = lru_cache(REMEMBERED)(str)
+
+class Seen(msgspec.Struct):
+    """What a request's fields say that decides on its way; read once for all requests with the same fields."""
+
+    authorization: str | None = None
+    origin: str | None = None
+    preflight: bool = False
+    forwarded: tuple[str, ...] = ()
+    explained: bool = False
+    user: User | None = None
+    """Whose token it is, once it was verified."""
+    user_text: str | None = None
 
 
 class Request(msgspec.Struct):
@@ -47,14 +56,10 @@ class Request(msgspec.Struct):
     side: Side
     match: Match | None
     label: str
-    authorization: str | None = None
-    origin: str | None = None
-    preflight: bool = False
-    forwarded: tuple[str, ...] = ()
+    seen: Seen = msgspec.field(default_factory=Seen)
     user: User | None = None
     rejected: FocusHubError | None = None
     told: bytes = b""
-    explained: bool = False
     notes: tuple[tuple[str, float, str], ...] = ()
     """For who explains it: steps, seconds, and what there is to say."""
 
@@ -79,47 +84,64 @@ class Filters:
 
     def apply(self, request: Request, then: Pass) -> Route | Awaitable[Route]:
         """What becomes of ``request``; `then` decides where it goes if it passes."""
-        self._read(request)
+        seen = request.head.fields.noted
+        if type(seen) is not Seen:
+            seen = request.head.fields.noted = self._read(request.head)
+        request.seen = seen
         if self._cors:
-            request.told = _fields_of(self._cors, request.origin)
-            if request.preflight and request.origin is not None and request.head.method == b"OPTIONS":
-                return Route(request.label, handler=self._preflight, told=request.told, user=request.origin)
-        if request.authorization is not None and not (request.match is not None and request.match.public):
-            try:
-                request.user = self._verifier.remembered(bearer(request.authorization))
-            except FocusHubError as error:
-                request.rejected = error
-            else:
-                if request.user is None:
-                    return self._identify(request, then)
+            request.told = _fields_of(self._cors, seen.origin)
+            if seen.preflight and seen.origin is not None and request.head.method == b"OPTIONS":
+                return Route(request.label, handler=self._preflight, told=request.told, user=seen.origin)
+        if seen.authorization is not None and not (request.match is not None and request.match.public):
+            if seen.user is None or not self._verifier.holds(seen.user):
+                return self._identify(request, then)
+            request.user = seen.user
         return self._limit(request, then)
 
-    def _read(self, request: Request) -> None:
-        for name, value in request.head.fields.known:
+    def _read(self, head: RequestHead) -> Seen:
+        seen = Seen()
+        for name, value in head.fields.known:
             if name == b"authorization":
-                request.authorization = value.decode("latin-1")
+                seen.authorization = value.decode("latin-1")
             elif name == b"origin":
-                request.origin = value.decode("latin-1")
+                seen.origin = value.decode("latin-1")
             elif name == b"access-control-request-method":
-                request.preflight = True
+                seen.preflight = True
             elif name == b"x-forwarded-for" and self._trusting:
-                request.forwarded += (value.decode("latin-1"),)
+                seen.forwarded += (value.decode("latin-1"),)
             elif name == b"x-explain":
-                request.explained = True
+                seen.explained = True
+        return seen
 
     async def _preflight(self, asked: Asked) -> Answer:
         return Answer(204, fields=self._cors.preflight(str(asked.route.user)).items())
 
-    async def _identify(self, request: Request, then: Pass) -> Route:
-        began = perf_counter()
+    def _identify(self, request: Request, then: Pass) -> Route | Awaitable[Route]:
+        """Fields with a token that were not seen a moment ago: at once, if the token was."""
         try:
-            request.user = await self._verifier.verify(bearer(request.authorization))
+            user = self._verifier.remembered(bearer(request.seen.authorization))
         except FocusHubError as error:
             request.rejected = error
-        if request.explained:
+        else:
+            if user is None:
+                return self._verify(request, then)
+            self._known(request, user)
+        return self._limit(request, then)
+
+    async def _verify(self, request: Request, then: Pass) -> Route:
+        began = perf_counter()
+        try:
+            self._known(request, await self._verifier.verify(bearer(request.seen.authorization)))
+        except FocusHubError as error:
+            request.rejected = error
+        if request.seen.explained:
             request.note("token", began, "verified" if request.user else "not good")
         found = self._limit(request, then)
         return found if isinstance(found, Route) else await found
+
+    def _known(self, request: Request, user: User) -> None:
+        request.user = request.seen.user = user
+        request.seen.user_text = str(user.id)
 
     def _limit(self, request: Request, then: Pass) -> Route | Awaitable[Route]:
         counting = self._counting
@@ -127,28 +149,34 @@ class Filters:
             request.head.method.decode(),
             request.path.decode() if counting.by_path else "",
             request.label,
-            user=None if request.user is None else _text_of(request.user.id),
+            user=None if request.user is None else request.seen.user_text,
             peer=request.side.peer.decode(),
-            forwarded=request.forwarded,
+            forwarded=request.seen.forwarded,
         )
         if not charges:
             return self._admit(request, then)
-        verdict = self._limiter.decide(charges)
+        try:
+            verdict = self._limiter.decide(charges)
+        except FocusHubError as error:
+            return refused(request, error)
         if verdict is None:
             return self._ask(request, charges, then)
         return self._judge(request, verdict, then)
 
     async def _ask(self, request: Request, charges: tuple[Charge, ...], then: Pass) -> Route:
         began = perf_counter()
-        verdict = await self._limiter.check(charges)
-        if request.explained:
+        try:
+            verdict = await self._limiter.check(charges)
+        except FocusHubError as error:
+            return refused(request, error)
+        if request.seen.explained:
             request.note("limit", began, "degraded" if self._limiter.degraded else "asked Redis")
         found = self._judge(request, verdict, then)
         return found if isinstance(found, Route) else await found
 
     def _judge(self, request: Request, verdict: Verdict, then: Pass) -> Route | Awaitable[Route]:
         policies, limits = fields(verdict.decisions)
-        if request.explained:
+        if request.seen.explained:
             request.note("limits", perf_counter(), limits.replace('"', ""))
         request.told += f"RateLimit-Policy: {policies}\r\nRateLimit: {limits}\r\n".encode()
         if verdict.allowed:

@@ -189,7 +189,7 @@ class Gateway(RoutedPart, ProxyPart):
 
     async def _forward_with_more(self, request: Request, service: ServiceEntry, user: User) -> Route:
         try:
-            more = await self.person_fields(user, request.authorization or "")
+            more = await self.person_fields(user, request.seen.authorization or "")
         except FocusHubError as error:
             return refused(request, error)
         sent = lines((name.encode(), value.encode("latin-1")) for name, value in more.items())

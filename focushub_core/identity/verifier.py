@@ -55,10 +55,14 @@ class Verifier:
         """The user of a token that was verified before, or None; raises `Rejected` if it has ended since."""
         digest = _digest(token)
         user = self._known.get(digest)
-        if user is not None and user.expires_at <= self._clock() - tokens.LEEWAY:
+        if user is not None and not self.holds(user):
             del self._known[digest]
             raise tokens.Rejected("expired")
         return user
+
+    def holds(self, user: User) -> bool:
+        """Whether the token that ``user`` came with has not ended yet."""
+        return user.expires_at > self._clock() - tokens.LEEWAY
 
     def _remember(self, digest: bytes, user: User) -> None:
         if len(self._known) >= REMEMBERED:
