@@ -9,6 +9,7 @@ Rules that hold here:
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Awaitable, Iterable
 from contextlib import AsyncExitStack
@@ -100,8 +101,7 @@ class ProxyPart(Part):
         if self.settings.explain_secret is not None:
             self.engine.witness = self._witness
         await self.engine.start()
-        for pool in self.pools:
-            await self._watch(pool)
+        await asyncio.gather(*map(self._watch, self.pools))  # a name server that is away delays them all once
         await self.open(self._resources)
         self._address = await self.engine.listen(self.settings.host, self.port, share=self.share_port)
 
@@ -144,8 +144,8 @@ class ProxyPart(Part):
             check_s=own.check_interval_s,
             resolve_s=own.resolve_interval_s,
         )
-        await watch.start()
         self._resources.push_async_callback(watch.close)
+        await watch.start()
 
     def pool(self, name: str, urls: Iterable[str]) -> Pool:
         """A further pool of equals at these origins, for `route`."""
