@@ -108,8 +108,9 @@ class Hosted:
 
     def _request(self, asked: Asked, writer: AbstractStreamWriter) -> web.Request:
         head = asked.head
+        raw = tuple(head.fields.all)
         fields: CIMultiDict[str] = CIMultiDict(
-            [(name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in head.fields.all]
+            [(name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in raw]
         )
         fields.popall("Expect", None)  # the engine has answered it
         if head.aside:
@@ -120,7 +121,7 @@ class Hosted:
             target,
             _VERSIONS[head.minor],
             CIMultiDictProxy(fields),
-            tuple(head.fields.all),
+            raw,
             not head.keeps,
             None,
             False,

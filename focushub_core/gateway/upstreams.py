@@ -40,7 +40,7 @@ class UpstreamClient:
         ``block`` are field lines (`fields_for`); of several requests at once they are the same.
         """
         now = self._engine.clock()
-        if not any(upstream.usable(now) for upstream in pool.upstreams):
+        if not pool.fit(now):
             return _refused()
         return Call(self._engine, pool, _target(path), block).begin(now)
 

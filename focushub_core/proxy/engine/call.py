@@ -147,8 +147,9 @@ class Call:
     def _finish(self, body: bytes) -> None:
         head = self._head
         assert head is not None
-        self._observe(Outcome.FAULTY if head.status == 500 else Outcome.ANSWERED)
-        self._leave(clean=head.keeps)
+        now = self._engine.clock()
+        self._observe(Outcome.FAULTY if head.status == 500 else Outcome.ANSWERED, now)
+        self._leave(clean=head.keeps, now=now)
         self.reply.set_result(Reply(head.status, body))
 
     def _failed(self, stage: Stage, outcome: Outcome, problem: FocusHubError) -> None:
@@ -157,7 +158,7 @@ class Call:
         if not elsewhere or (stage is not Stage.CONNECT and not self._engine.budget.take(now)):
             self._give_up(outcome, problem)
             return
-        self._observe(outcome)
+        self._observe(outcome, self._engine.clock())
         self._pool.retries[stage.name.lower()] += 1
         self._anew(now)
 
@@ -171,7 +172,7 @@ class Call:
         self._attempt(now)
 
     def _give_up(self, outcome: Outcome, problem: FocusHubError) -> None:
-        self._observe(outcome)
+        self._observe(outcome, self._engine.clock())
         self._leave(clean=False)
         self.reply.set_exception(problem)
 
@@ -179,14 +180,14 @@ class Call:
         if reply.cancelled():
             self._leave(clean=False)
 
-    def _observe(self, outcome: Outcome) -> None:
+    def _observe(self, outcome: Outcome, now: float) -> None:
         assert self._upstream is not None
-        self._upstream.health.observed(outcome, self._engine.clock())
+        self._upstream.health.observed(outcome, now)
 
-    def _leave(self, *, clean: bool) -> None:
+    def _leave(self, *, clean: bool, now: float = 0.0) -> None:
         upstream, link = self._upstream, self._link
         self._upstream = self._link = None
         if link is not None:
-            link.leave(clean=clean, now=self._engine.clock())
+            link.leave(clean=clean, now=now)
         if upstream is not None:
             upstream.in_flight -= 1
