@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from focushub_generator.local.console import table
-from focushub_generator.local.readiness import limit_rows, limits, upstream_rows, upstreams
+from focushub_generator.local.readiness import limit_rows, limits, unfit, upstream_rows, upstreams
 
 PARTS = [
     {"name": "load-balancer", "kind": "load-balancer", "url": "http://127.0.0.1:8080"},
@@ -102,6 +102,13 @@ def test_limits_that_are_kept_alone_are_shown_before_anybody_asked() -> None:
 )
 def test_a_part_that_tells_nothing_has_no_rows(body: dict[str, Any]) -> None:
     assert shown({part["name"]: body for part in PARTS}) == []
+
+
+def test_who_is_left_out_is_named_if_it_is_part_of_the_stack() -> None:
+    names = {part["url"]: part["name"] for part in PARTS}
+    told = [upstream(3000), upstream(3100, "down"), upstream(3002, "unknown"), upstream(3009, "down"), 7]
+    assert unfit({"upstreams": told}, names) == ["gateway-2"]
+    assert unfit({}, names) == []
 
 
 def test_an_older_part_that_tells_less_is_shown_with_what_it_tells() -> None:

@@ -36,6 +36,12 @@ def limits(parts: Iterable[Part], bodies: Mapping[str, Body]) -> list[dict[str, 
     return [{"kept_by": name, **told} for name, told in found if isinstance(told, Mapping)]
 
 
+def unfit(body: Body, names: Mapping[str, str]) -> list[str]:
+    """The parts, by their names at addresses, that whoever told ``body`` sends nothing to for now."""
+    told = _told(body.get("upstreams"))
+    return [names[one["url"]] for one in told if one.get("url") in names and one.get("state") not in WELL]
+
+
 def upstream_rows(parts: Iterable[Part], found: Iterable[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     """The table of upstreams with its head; empty without any."""
     balancers = {part["name"] for part in parts if part["kind"] == "load-balancer"}

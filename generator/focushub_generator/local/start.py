@@ -2,7 +2,8 @@
 
 Rules that hold here:
 
-* A stage begins when the one before is done: migrations before any service, every part healthy before the table.
+* A stage begins when the one before is done: migrations before any service, every part healthy, and found so by who
+  sends requests to it, before the table.
 * What fails raises `ConfigurationError` with one line that names the part; its last log lines were shown before.
 * PostgreSQL and Valkey may die at any moment of this: the supervisor starts them again and the stage goes on.
 """
@@ -13,12 +14,12 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from focushub_core.embedded import EmbeddedPostgres, EmbeddedServer, EmbeddedValkey, free_port
 from focushub_core.errors import ConfigurationError
-from focushub_generator.local import health, lock, server, state, topology
+from focushub_generator.local import health, lock, readiness, server, state, topology
 from focushub_generator.local.console import INFO, table
 from focushub_generator.local.guard import Command
 from focushub_generator.local.session import Session
@@ -27,6 +28,8 @@ from focushub_generator.local.topology import HttpPart, secret
 
 PATIENCE = 60.0
 """Seconds for every part to become healthy, and for the databases to be made."""
+SEEING_S = 5.0
+"""Seconds for a gateway to see its services: some checks of theirs."""
 POLL = 0.1
 TRIES = 3
 DEMO_EMAIL = "demo@example.com"
@@ -139,6 +142,7 @@ async def _wait_for_all(session: Session) -> None:
     deadline = time.monotonic() + PATIENCE
     parts = [part for part in session.parts.values() if part.url.startswith("http")]
     await asyncio.gather(*(_until_healthy(session, part, deadline) for part in parts))
+    await asyncio.gather(*(_until_it_sees(session, part, parts) for part in parts))
 
 
 async def _until_healthy(session: Session, part: Part, deadline: float) -> None:
@@ -149,6 +153,17 @@ async def _until_healthy(session: Session, part: Part, deadline: float) -> None:
             raise ConfigurationError(f"{part.name} was not healthy within {PATIENCE:g} s: {said}")
         await asyncio.sleep(POLL)
     session.console.say(f"{part.name.ljust(16)} healthy after {time.monotonic() - session.begun:.1f} s")
+
+
+async def _until_it_sees(session: Session, part: Part, parts: Sequence[Part]) -> None:
+    """Waits until a part no longer counts those behind it as down, which they were when it looked first."""
+    names = {other.url: other.name for other in parts}
+    give_up = time.monotonic() + SEEING_S
+    while unseen := readiness.unfit((await health.readiness(part.url, 1.0)).fields, names):
+        if time.monotonic() > give_up:
+            session.console.say(f"{part.name} still leaves out {', '.join(unseen)}")
+            return
+        await asyncio.sleep(POLL)
 
 
 async def _say_ready(session: Session) -> None:
