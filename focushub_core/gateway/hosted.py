@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from aiohttp import HttpVersion, web
 from aiohttp.abc import AbstractStreamWriter
@@ -108,20 +109,19 @@ class Hosted:
 
     def _request(self, asked: Asked, writer: AbstractStreamWriter) -> web.Request:
         head = asked.head
-        raw = tuple(head.fields.all)
-        fields: CIMultiDict[str] = CIMultiDict(
-            [(name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in raw]
-        )
-        fields.popall("Expect", None)  # the engine has answered it
+        texts = head.fields.texts
+        if not isinstance(texts, _Texts):
+            texts = head.fields.texts = _texts_of(head)
+        fields = texts.fields
         if head.aside:
-            fields.add(HEADER, asked.request_id)
+            fields = CIMultiDictProxy(CIMultiDict(fields, **{HEADER: asked.request_id}))
         target = head.target.decode()
         message = RawRequestMessage(
             "GET" if head.method == b"HEAD" else head.method.decode(),  # the engine leaves the body out
             target,
             _VERSIONS[head.minor],
-            CIMultiDictProxy(fields),
-            raw,
+            fields,
+            texts.raw,
             not head.keeps,
             None,
             False,
@@ -178,6 +178,22 @@ class _Gathering(AbstractStreamWriter):
 
 
 _WHOLE = "a gateway's own route answers as a whole: return a web.Response"
+
+
+class _Texts(NamedTuple):
+    """A head's fields as aiohttp has them."""
+
+    fields: CIMultiDictProxy[str]
+    raw: tuple[tuple[bytes, bytes], ...]
+
+
+def _texts_of(head: RequestHead) -> _Texts:
+    raw = tuple(head.fields.all)
+    fields: CIMultiDict[str] = CIMultiDict(
+        (name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in raw
+    )
+    fields.popall("Expect", None)  # the engine has answered it
+    return _Texts(CIMultiDictProxy(fields), raw)
 
 
 def _labels(app: web.Application) -> Iterator[tuple[str, re.Pattern[str] | None]]:

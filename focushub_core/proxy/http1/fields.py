@@ -36,7 +36,7 @@ class Fields:
     """The fields of a head, in order. ``plain`` are those that mean nothing here, as they are written (with CRLF).
 
     ``known`` are the others, as (what is meant, value); ``meant`` are their names. ``written`` is for who rewrites
-    them, and ``noted`` for who decides by them, to remember what came of it.
+    them, ``noted`` for who decides by them, ``texts`` for who needs text, to remember what came of it.
     """
 
     lines: list[Line]
@@ -45,6 +45,7 @@ class Fields:
     meant: frozenset[bytes]
     written: tuple[object, bytes, bytes] | None = None
     noted: object = None
+    texts: object = None
 
     @property
     def all(self) -> list[Field]:
