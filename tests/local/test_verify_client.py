@@ -14,10 +14,10 @@ from aiohttp.test_utils import TestServer
 
 from focushub_core.errors import ConfigurationError
 from focushub_core.telemetry.context import take_up
+from focushub_generator.local.verify import load
 from focushub_generator.local.verify.bodies import Template
 from focushub_generator.local.verify.client import Client
 from focushub_generator.local.verify.ledger import Ledger
-from focushub_generator.local.verify.load import trial
 from focushub_generator.local.verify.survey import Collection, Read, Survey
 
 THINGS = Collection("/v1/things", "thing-service", (Template({}, "name"),), takes_key=True, pages=True)
@@ -164,12 +164,30 @@ async def test_what_the_document_offers_and_the_stack_refuses_is_left_out(begin:
     """A path that a new person finds nothing at, and a collection that takes one thing only."""
     reads = (Read("/v1/things", "thing-service"), Read("/v1/nothing", "thing-service"))
     _, client = await begin({"items": []}, 404, {"id": 1}, 409)
-    found = await trial(client, Survey(reads, (THINGS,)))
+    found = await load.trial(client, Survey(reads, (THINGS,)))
     assert found == Survey(reads[:1], ())
+
+
+async def test_an_answer_that_lacks_a_part_for_long_is_said(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, client = await begin()
+    monkeypatch.setattr(load, "WHOLE_S", 0.2)
+    reads = (Read("/v1/things", "thing-service"),)
+    assert await load.look(client, reads, "at first") == []
+    server.fields = {"X-Partial": "tasks, habits"}
+    assert await load.look(client, reads, "at last") == ["at last: GET /v1/things: 200 lacks tasks, habits"]
+
+
+async def test_a_part_that_comes_back_within_the_time_is_not_missed(begin: Begin) -> None:
+    _, client = await begin(503, 503)
+    assert await load.look(client, (Read("/v1/things", "thing-service"),), "at last") == []
 
 
 async def test_of_several_bodies_the_one_that_is_accepted_is_kept(begin: Begin) -> None:
     templates = (Template({}, "name"), Template({"kind": "a"}, "name"))
     _, client = await begin({"items": []}, 422)
-    found = await trial(client, Survey((Read("/v1/things", "s"),), (replace(THINGS, templates=templates),)))
+    found = await load.trial(
+        client, Survey((Read("/v1/things", "s"),), (replace(THINGS, templates=templates),))
+    )
     assert [collection.templates for collection in found.collections] == [templates[1:]]

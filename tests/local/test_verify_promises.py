@@ -144,6 +144,11 @@ def test_what_cannot_be_read_back_is_said_and_is_not_called_lost() -> None:
     assert (found.lost, found.broken) == (0, ("/v1/tasks could not be read back: GET /v1/tasks: 503",))
 
 
+def test_what_is_not_whole_is_said_as_it_was_seen() -> None:
+    words = "when all were back: GET /v1/dashboard/today: 200 lacks tasks"
+    assert judge(Ledger(missing=[words]), KILLS).broken == (words,)
+
+
 def test_a_part_that_does_not_come_back_is_said() -> None:
     found = judge(Ledger(), [Kill("gateway-1", "gateway", 101, at=10.0, back=None)])
     assert found.broken == ("gateway-1 was not healthy again within 20 s",)

@@ -86,6 +86,8 @@ class Ledger:
     writes: list[Write] = field(default_factory=list)
     astray: list[str] = field(default_factory=list)
     """Answers, or things in them, that were another client's."""
+    missing: list[str] = field(default_factory=list)
+    """What could not be read whole before anybody was killed, or when all were back."""
     found: dict[str, int] = field(default_factory=dict)
     unread: dict[tuple[int, str], str] = field(default_factory=dict)
     """A client's lists that could not be read at the end, and why."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -15,10 +16,12 @@ from typing import TypeVar
 from focushub_core.errors import ConfigurationError
 from focushub_generator.local.verify.client import Client
 from focushub_generator.local.verify.ledger import Ledger
-from focushub_generator.local.verify.survey import Collection, Survey
+from focushub_generator.local.verify.survey import Collection, Read, Survey
 from focushub_generator.local.verify.wire import Reply
 
 CYCLE, KEYLESS = 4, 4
+WHOLE_S = 5.0
+"""So long a gateway may take to see that a service is back."""
 Thing = TypeVar("Thing")
 
 
@@ -58,6 +61,19 @@ async def _try(client: Client, collection: Collection) -> Collection | None:
             fitting = replace(collection, templates=(template,))
             return fitting if _id(replies[-1]) is not None else replace(fitting, item=None)
     return None
+
+
+async def look(client: Client, reads: Sequence[Read], when: str) -> list[str]:
+    """What of ``reads`` is not there, or not whole, within `WHOLE_S`; ``when`` begins the sentences."""
+    give_up = time.monotonic() + WHOLE_S
+    missing = []
+    for read in reads:
+        while not (reply := await client.read(read)).done or reply.lacks:
+            if time.monotonic() > give_up:
+                missing.append(f"{when}: {reply.attempt}" + (f" lacks {reply.lacks}" if reply.lacks else ""))
+                break
+            await asyncio.sleep(reply.retry_after)
+    return missing
 
 
 async def send(clients: Sequence[Client], load: Load) -> None:

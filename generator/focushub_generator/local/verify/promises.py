@@ -10,6 +10,7 @@ Rules that hold here (`DATA_PLANE`, "Kept promises"):
 * What was acknowledged is there, once. Whatever was sent is there once at most, however often it was sent with its key;
   and a write with a key is acknowledged in the end.
 * No answer reaches another client.
+* Before anybody is killed and when all are back, whatever can be read is there, and whole.
 * Who was killed is back within `PATIENCE_S`.
 """
 
@@ -105,6 +106,7 @@ def judge(ledger: Ledger, kills: Sequence[Kill]) -> Verdict:
             [write for write in ledger.writes if _is_owed(write)], "write with a key", "never acknowledged"
         ),
         *_astray(ledger.astray),
+        *ledger.missing,
         *(f"{path} could not be read back: {why}" for (_, path), why in ledger.unread.items()),
         *(
             f"{kill.part} was not healthy again within {PATIENCE_S:g} s"

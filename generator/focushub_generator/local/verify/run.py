@@ -109,6 +109,7 @@ class Run:
         if self.victim not in self.running.services:
             raise ConfigurationError(f"{self.victim or 'any service'} does not run: see `focushub status`")
         self.show.say(_offer(self.survey))
+        self.ledger.missing += await load.look(self.scout, self.survey.reads, "before anybody was killed")
 
     async def go(self) -> Verdict:
         """The load, the kills, the look at what is there; then the verdict."""
@@ -130,6 +131,7 @@ class Run:
             self.show.over()
         self.show.say("Reading back what was written")
         await load.read_back(self.clients, self.survey.collections, self.ledger)
+        self.ledger.missing += await load.look(self.scout, self.survey.reads, "when all were back")
         return judge(self.ledger, self.kills)
 
     @property

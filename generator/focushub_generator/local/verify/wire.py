@@ -24,7 +24,7 @@ from focushub_generator.local.verify.survey import KEY_FIELD
 DEADLINE_S = 10.0
 AGAIN_S = 0.1
 """Before something is sent again where the answer does not say when."""
-REQUEST_ID = "X-Request-Id"
+REQUEST_ID, PARTIAL = "X-Request-Id", "X-Partial"
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, read whole; ``body`` is its JSON, ``retry_after`` the seconds it asks to wait."""
+    """An answer, read whole; ``body`` is its JSON, ``retry_after`` the seconds it asks to wait.
+
+    ``lacks`` names the parts that are missing in an answer that is made of several services'.
+    """
 
     attempt: Attempt
     body: Any = None
     retry_after: float = AGAIN_S
+    lacks: str = ""
 
     @property
     def done(self) -> bool:
@@ -108,7 +112,7 @@ class Wire:
             resent=request.resent,
         )
         self._look_for_strangers(attempt, request_id, fields.get(REQUEST_ID, request_id), raw)
-        return Reply(attempt, body, _seconds(fields.get("Retry-After")))
+        return Reply(attempt, body, _seconds(fields.get("Retry-After")), fields.get(PARTIAL, ""))
 
     def _fields(self, request: Request, request_id: str) -> dict[str, str]:
         fields = {REQUEST_ID: request_id}
