@@ -7,7 +7,7 @@ In a ``conftest.py``: ``pytest_plugins = ["focushub_core.testing.servers"]``. Ne
 * ``valkey_server`` (session): a running Valkey; ``url`` is its address.
 * ``valkey_url``: the same, emptied before the test.
 
-Servers end with the test process, also when that is killed.
+Servers end with the test process, also when that is killed; its data are then removed by the next one.
 """
 
 from __future__ import annotations
@@ -15,13 +15,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import shutil
-import tempfile
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +26,7 @@ import pytest
 from focushub_core.database.provision import drop, provision
 from focushub_core.embedded import EmbeddedPostgres, EmbeddedValkey, RunningServer, running
 from focushub_core.errors import FocusHubError
+from focushub_core.testing.scratch import scratch
 
 # Test data need not survive a power cut; a kill -9 of the server they do.
 _FAST = {"fsync": "off", "full_page_writes": "off"}
@@ -72,7 +70,7 @@ def address(admin_url: str, name: str, password: str) -> str:
 @contextmanager
 def postgres(**settings: str) -> Iterator[PostgresServer]:
     """A PostgreSQL of one's own, for a test that stops or freezes it."""
-    with _folder() as folder:
+    with scratch() as folder:
         server = EmbeddedPostgres(
             folder / "postgres", password=secrets.token_urlsafe(16), settings=_FAST | settings
         )
@@ -83,7 +81,7 @@ def postgres(**settings: str) -> Iterator[PostgresServer]:
 @contextmanager
 def valkey() -> Iterator[ValkeyServer]:
     """A Valkey of one's own, for a test that stops or freezes it."""
-    with _folder() as folder:
+    with scratch() as folder:
         server = EmbeddedValkey(folder / "valkey", password=secrets.token_urlsafe(16))
         with running(server) as process:
             yield ValkeyServer(server.url(), process)
@@ -115,17 +113,6 @@ def valkey_url(valkey_server: ValkeyServer) -> str:
     """The address of a Valkey that is empty."""
     _wait_for(_flush(valkey_server.url))
     return valkey_server.url
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """A folder of our own that the server's user may pass through, when root runs the tests."""
-    folder = Path(tempfile.mkdtemp(prefix="focushub-test-"))
-    folder.chmod(0o711)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _flush(url: str) -> None:
