@@ -25,7 +25,7 @@ NEW_S = 60.0
 
 @contextmanager
 def scratch(base: Path | None = None) -> Iterator[Path]:
-    """A folder below ``base`` (the system's own for such), which a server's user may pass through when root runs tests."""
+    """A folder below ``base`` (or the system's own), which a server's user may pass through when root runs tests."""
     base = Path(tempfile.gettempdir()) if base is None else base
     sweep(base)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
