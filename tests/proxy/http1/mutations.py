@@ -11,7 +11,8 @@ GOOD = [
     b"PUT /d HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\nY: 2\r\n\r\n",
     b"GET http://a/e HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, x\r\n\r\n",
     b"POST /f HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
-    b"GET /g HTTP/1.0\r\nHost: a\r\n\r\n",
+    b"GET /g HTTP/1.1\r\nHost: a\r\nX-Request-Id: 0190a5c2f7e87b3c\r\nX: 1\r\n\r\n",
+    b"GET /h HTTP/1.0\r\nHost: a\r\n\r\n",
 ]
 BITS = [
     b"\r", b"\n", b"\r\n", b"\n\n", b"\r\n\r\n", b" ", b"\t", b"\x00", b"\x0b", b"\x0c", b"\x7f", b"\x80", b"\xff",
@@ -22,6 +23,7 @@ BITS = [
     b"Transfer_Encoding: chunked\r\n", b"Transfer-Encoding: \x0bchunked\r\n", b"Host: b\r\n", b"Host: \r\n",
     b"Connection: close\r\n", b"Connection: content-length\r\n", b"Upgrade: h2c\r\n", b"HTTP/1.1", b"HTTP/1.0",
     b"HTTP/0.9", b"HTTP/2.0", b"GET", b"/", b"ffffffffffffffff", b"100000000", b"\r\n5\r\nhello\r\n0\r\n\r\n",
+    b"X-Request-Id: 5\r\n", b"x-request-id: 5\r\n", b"X-Request-Id: \r\n", b"X-Request-Id: ", b"X-Request-Id:",
 ]  # fmt: skip
 
 

@@ -1,11 +1,13 @@
 """Against h11 and httptools: nothing is forwarded that they refuse, or that they read as something else.
 
-The short form is seeded; the long one, a million requests, is run by ``tox -e long``.
+The short form is seeded; the long one, a million requests, is run by ``tox -e long``. Others are read as a
+proxy reads them that remembers all the requests before, and twice.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -14,7 +16,10 @@ from hypothesis import strategies as st
 
 from focushub_core.proxy.http1 import (
     CHUNKED,
+    END,
     End,
+    Event,
+    Names,
     ProtocolError,
     RequestHead,
     RequestReader,
@@ -23,6 +28,7 @@ from focushub_core.proxy.http1 import (
     lines,
     request_head,
 )
+from focushub_core.proxy.rewrite import request_names
 
 from .mutations import GOOD, mutated
 from .reading import Message, by_h11, by_httptools, lowered
@@ -36,15 +42,20 @@ LLHTTP_METHODS = frozenset(
 FRAMING = (b"host", b"content-length", b"transfer-encoding")
 
 
-def accepted(data: bytes) -> list[tuple[RequestHead, Message]]:
+COUNT = int(os.environ.get("FOCUSHUB_FUZZ", "1000000"))
+"""Requests of the long forms."""
+ASIDE = b"x-request-id"
+
+
+def accepted(events: Iterator[Event]) -> list[tuple[RequestHead, Message]]:
     """The whole requests that we would forward, up to the one after which the connection closes."""
-    reader = RequestReader()
-    reader.receive(data)
     found: list[tuple[RequestHead, Message]] = []
     try:
-        while (event := reader.next()) is not None:
+        for event in events:
             if isinstance(event, RequestHead):
-                head, message = event, Message((event.method, event.target), lowered(event.fields.all))
+                fields = [(ASIDE, event.aside)] if event.aside else []
+                fields += lowered(event.fields.all)
+                head, message = event, Message((event.method, event.target), fields)
             elif isinstance(event, bytes):
                 message.body += event
             elif isinstance(event, End):
@@ -55,6 +66,27 @@ def accepted(data: bytes) -> list[tuple[RequestHead, Message]]:
     except ProtocolError:
         pass
     return found
+
+
+def one_by_one(data: bytes) -> Iterator[Event]:
+    """As it is read without memory."""
+    reader = RequestReader()
+    reader.receive(data)
+    while (event := reader.next()) is not None:
+        yield event
+
+
+def the_short_way(data: bytes, names: Names) -> Iterator[Event]:
+    """As a client's connection reads it, knowing what ``names`` remember."""
+    reader = RequestReader(names)
+    if (head := reader.start(data)) is None:
+        reader.receive(data)
+    else:
+        yield head
+        if not head.framing:
+            yield END
+    while (event := reader.next()) is not None:
+        yield event
 
 
 def written(head: RequestHead, message: Message) -> bytes:
@@ -68,7 +100,22 @@ def written(head: RequestHead, message: Message) -> bytes:
 
 def compare(data: bytes) -> int:
     """Asserts that all three read ``data`` alike as far as we would forward it; how many requests that are."""
-    found = accepted(data)
+    return _compare(data, accepted(one_by_one(data)))
+
+
+def compare_remembered(data: bytes, names: Names) -> int:
+    """The same, for what a proxy reads that remembers heads and lines and sets ids aside: twice alike, too."""
+    found, again = (accepted(the_short_way(data, names)) for _ in range(2))
+    assert [_told(*each) for each in again] == [_told(*each) for each in found], data
+    return _compare(data, found)
+
+
+def _told(head: RequestHead, message: Message) -> tuple[object, ...]:
+    flags = (head.minor, head.framing, head.expects, head.upgrade, head.options, head.keeps, head.aside)
+    return head.host, flags, head.fields.plain, head.fields.known, head.fields.meant, message
+
+
+def _compare(data: bytes, found: list[tuple[RequestHead, Message]]) -> int:
     for name, (theirs, _) in (("h11", by_h11(data)), ("httptools", by_httptools(data))):
         for number, (head, ours) in enumerate(found):
             if name == "httptools" and (head.method not in LLHTTP_METHODS or head.upgrade is not None):
@@ -78,11 +125,19 @@ def compare(data: bytes) -> int:
             assert same.whole, f"{name} refuses what we take: {data!r}"
             if same.start[1].startswith(b"/"):  # else it was in absolute-form
                 assert same.start[1] == ours.start[1], f"{name}: another target in {data!r}"
-            assert (same.start[0], same.fields, same.body) == (ours.start[0], ours.fields, ours.body), data
+            fields = _aside_first(same.fields, head.aside)
+            assert (same.start[0], fields, same.body) == (ours.start[0], ours.fields, ours.body), data
             if name == "h11":  # the other one mixes trailers up with fields
                 assert same.trailers == ours.trailers, data
     _compare_written(found)
     return len(found)
+
+
+def _aside_first(fields: list[tuple[bytes, bytes]], aside: bytes) -> list[tuple[bytes, bytes]]:
+    if not aside:
+        return fields
+    at = fields.index((ASIDE, aside))
+    return [fields[at], *fields[:at], *fields[at + 1 :]]
 
 
 def _compare_written(found: list[tuple[RequestHead, Message]]) -> None:
@@ -107,10 +162,30 @@ def test_no_mutated_request_is_read_in_two_ways(seed: int) -> None:
     compare(mutated(Random(seed)))
 
 
+def test_no_mutated_request_is_read_in_two_ways_by_one_who_remembers() -> None:
+    names = request_names()
+    taken = sum(compare_remembered(mutated(Random(seed)), names) for seed in range(4000))
+
+    assert taken > 400
+    assert names.heads
+    assert names.lines
+
+
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_no_mutated_request_of_a_million_is_read_in_two_ways() -> None:
-    count = int(os.environ.get("FOCUSHUB_FUZZ", "1000000"))
-    taken = sum(compare(mutated(Random(seed))) for seed in range(count))
+    taken = sum(compare(mutated(Random(seed))) for seed in range(COUNT))
 
-    assert taken > count // 10  # else nothing was compared
+    assert taken > COUNT // 10  # else nothing was compared
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_nor_is_one_of_a_million_by_one_who_remembers() -> None:
+    names, taken = request_names(), 0
+    for seed in range(COUNT):
+        taken += compare_remembered(mutated(Random(seed)), names)
+        if seed % 10_000 == 0:
+            names.forget()
+
+    assert taken > COUNT // 10
