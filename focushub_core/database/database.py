@@ -98,6 +98,10 @@ class Connection(Queries):
         self._driver: DriverConnection | None = driver
         self._query_timeout = query_timeout
         self._depth = 0
+        self.began = ""
+        """PostgreSQL's answer to the last statement of the transaction's beginning."""
+        self.parting: str | None = None
+        """A statement that is sent along with COMMIT."""
 
     async def fetch(self, sql: str, *args: Any, timeout: float | None = None) -> list[Record]:
         return await self._session().fetch(sql, args, _seconds(timeout or self._query_timeout))
@@ -121,13 +125,15 @@ class Connection(Queries):
         if self._depth > 1:
             begin, commit = f"SAVEPOINT {name}", f"RELEASE SAVEPOINT {name}"
             undo = f"ROLLBACK TO SAVEPOINT {name}"
-        await self.execute(begin)
+        self.began = await self.execute(begin)
         try:
             yield self
         except BaseException:
             await self.undo(undo)
             raise
         else:
+            if self._depth == 1 and self.parting is not None:
+                commit = f"{self.parting}; {commit}"
             await self._commit(commit)
         finally:
             self._depth -= 1
@@ -289,15 +295,18 @@ class Database(Queries):
             yield connection
 
     @asynccontextmanager
-    async def unit_of_work(self, *, lock: int | None = None) -> AsyncIterator[Connection]:
+    async def unit_of_work(
+        self, *, lock: int | None = None, then: str | None = None
+    ) -> AsyncIterator[Connection]:
         """All that this task asks of this database within the block is one transaction (`focushub_core.database.unit`).
 
-        It holds one connection throughout, so nothing slow belongs into it. There is none within another. It tries
-        to take the advisory ``lock`` of its transaction on the way; whether it did, it finds by trying again.
+        It holds one connection throughout, so nothing slow belongs into it. There is none within another. On its
+        way it tries to take the advisory ``lock``, and asks ``then``, one more statement without parameters, of
+        which `Connection.began` says how many rows it had.
         """
         if unit_of(self) is not None:
             raise Internal("a unit of work within another")
-        async with self._begun(begin_unit(lock)) as connection, opened(self, connection):
+        async with self._begun(begin_unit(lock, then)) as connection, opened(self, connection):
             yield connection
 
     @asynccontextmanager

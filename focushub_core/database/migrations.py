@@ -189,9 +189,9 @@ async def migrate(
 ) -> list[Migration]:
     """Apply what is pending; the answer is what was (or with ``dry_run`` would be) applied by this call.
 
-    The kit's own tables are made first, and are a part of the answer only ``with_kit``. Safe to call many at once: one applies, the
-    others wait for up to ``lock_timeout`` seconds and find nothing to do. Raises MigrationError naming
-    the file and what PostgreSQL said; Unavailable when it cannot be reached.
+    The kit's own tables are made first, and are a part of the answer only ``with_kit``. Safe to call many at once:
+    one applies, the others wait for up to ``lock_timeout`` seconds and find nothing to do. Raises MigrationError
+    naming the file and what PostgreSQL said; Unavailable when it cannot be reached.
     """
     found = discover(source)
     async with _session(url, driver) as session:

@@ -7,8 +7,10 @@ Rules that hold here (draft-ietf-httpapi-idempotency-key-header):
 * The stored answer is written in the transaction of what the request did: both are there or neither is, whenever the
   process dies. So a handler's effects are those in the service's own database; it makes no other.
 * Who is at work holds an advisory lock of that transaction: PostgreSQL gives it back when its holder dies, and it
-  counts for every process on that database. Whether a key was used is asked together with the lock, so it can be
-  missed that its last holder ended meanwhile: an answer is therefore never stored over one that still counts.
+  counts for every process on that database. And an answer is never stored over one that still counts.
+* A key costs no round trips of its own: what is asked about it goes along with BEGIN, and what is kept with COMMIT, as
+  calls of functions (`focushub_core/database/kit`). Both are text without parameters, so each value is written in
+  hexadecimal digits, in which nothing can have a meaning.
 * A request that failed did nothing, and nothing is kept of it: it may be mended and sent again with its key.
 * "The same body" is the same JSON, however it is written.
 """
@@ -26,7 +28,7 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from focushub_core.database import Connection, Database
+from focushub_core.database import Connection, Database, UniqueViolation
 from focushub_core.errors import BadRequest, ConfigurationError, Conflict, Internal, Invalid
 from focushub_core.http.bodies import read_bytes
 from focushub_core.http.description import Description
@@ -59,6 +61,10 @@ _KEEP = """
     SET fingerprint = EXCLUDED.fingerprint, status = EXCLUDED.status, headers = EXCLUDED.headers,
         body = EXCLUDED.body, created_at = EXCLUDED.created_at
     WHERE idempotency_keys.created_at <= now() - $8::interval"""
+_LARGEST = 8192
+"""Bytes of an answer that goes along with COMMIT; a larger one goes before it, not twice as long."""
+_KEPT = f"interval '{KEPT.total_seconds():.0f} s'"
+_KEY_IS_THERE = "idempotency_keys_pkey"
 _PURGE = "DELETE FROM focushub.idempotency_keys WHERE created_at <= now() - $1::interval"
 
 
@@ -69,6 +75,11 @@ class Attempt(msgspec.Struct, frozen=True):
     route: str
     key: str
     fingerprint: bytes
+
+    @property
+    def names(self) -> str:
+        """Whose, where and which it is, as SQL."""
+        return f"'{self.user_id}', {_text(self.route)}, {_text(self.key)}"
 
     @property
     def lock(self) -> int:
@@ -134,11 +145,21 @@ class Idempotent(Habit):
             user, database = await user_of(request), database_of(request)
             asked = fingerprint(request.rel_url.raw_path_qs, await read_bytes(request))
             attempt = Attempt(user.id, f"{route.method} {route.path}", key, asked)
-            async with database.unit_of_work(lock=attempt.lock) as connection:
-                if (kept := await _begin(connection, attempt)) is not None:
-                    return kept.replay(attempt)
-                response = respond(await call(request), route.status)
-                await _keep(connection, attempt, response)
+            lock = attempt.lock
+            is_taken = f"SELECT focushub.key_is_taken({lock}, {attempt.names}, {_KEPT})"
+            try:
+                async with database.unit_of_work(lock=lock, then=is_taken) as connection:
+                    if (
+                        connection.began != "SELECT 0"
+                        and (kept := await _begin(connection, attempt)) is not None
+                    ):
+                        return kept.replay(attempt)
+                    response = respond(await call(request), route.status)
+                    await _keep(connection, attempt, response)
+            except UniqueViolation as error:
+                if error.constraint == _KEY_IS_THERE:
+                    raise _in_use() from None
+                raise
             return response
 
         return once
@@ -169,11 +190,16 @@ async def _keep(connection: Connection, attempt: Attempt, response: web.StreamRe
     body = response.body if isinstance(response, web.Response) else None
     if not isinstance(response, web.Response) or not isinstance(body, bytes | bytearray | None):
         raise Internal(f"{attempt.route}: an answer that is streamed cannot be kept")
-    headers = _kept_headers(response.headers)
+    headers, body = _kept_headers(response.headers), bytes(body or b"")
+    if len(body) <= _LARGEST:
+        said = _text(msgspec.json.encode(headers).decode())
+        values = f"{_bytes(attempt.fingerprint)}, {response.status}, {said}::jsonb, {_bytes(body)}"
+        connection.parting = f"SELECT focushub.keep_answer({attempt.names}, {values}, {_KEPT})"
+        return
     done = await connection.execute(
         _KEEP,
         *(attempt.user_id, attempt.route, attempt.key, attempt.fingerprint),
-        *(response.status, headers, bytes(body or b""), KEPT),
+        *(response.status, headers, body, KEPT),
     )
     if done == "INSERT 0 0":  # another one ended between our look and our lock
         raise _in_use()
@@ -183,6 +209,14 @@ def _in_use() -> Conflict:
     return Conflict(
         "A request with this key is at work.", code="idempotency_key_in_use", headers={"Retry-After": "1"}
     )
+
+
+def _bytes(value: bytes) -> str:
+    return f"decode('{value.hex()}', 'hex')"
+
+
+def _text(value: str) -> str:
+    return f"convert_from({_bytes(value.encode())}, 'UTF8')"
 
 
 def _kept_headers(headers: Mapping[str, str]) -> list[tuple[str, str]]:

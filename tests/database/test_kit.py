@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from focushub_core.database import Database, discover, migrate, status
 from focushub_core.database.migrations import KIT
+from focushub_core.http.idempotency import Attempt
 
 Opener = Callable[..., Awaitable[Database]]
 NOTES = ("CREATE TABLE notes (id int)",)
@@ -69,3 +71,25 @@ async def test_who_asks_for_them_sees_them_before_the_services_own(database_url:
     assert await migrated(dry_run=False) == both
     assert await migrated(dry_run=True) == []
     assert {one.state for one in await status(database_url, NOTES, with_kit=True)} == {"applied"}
+
+
+async def test_whether_a_key_is_taken_is_found_in_the_index(database_url: str, database: Database) -> None:
+    """A function takes the collation of its arguments; with another one than the index has, it would read on and on."""
+    await migrate(database_url, ())
+    asked = Attempt(uuid4(), "r", "new", b"")
+    await database.execute(
+        "INSERT INTO focushub.idempotency_keys SELECT $1, 'r', n::text, '', 200, '[]', ''"
+        " FROM generate_series(1, 2000) AS n",
+        asked.user_id,
+    )
+    async with database.transaction() as connection:
+        before = await connection.fetchval(_READ)
+        said = f"SELECT focushub.key_is_taken({asked.lock}, {asked.names}, interval '1 day')"
+        assert await connection.execute(said) == "SELECT 0"
+        assert await connection.fetchval(_READ) - before < 10
+
+
+_READ = """
+    SELECT pg_stat_get_xact_tuples_returned(c.oid)
+           + (SELECT sum(pg_stat_get_xact_tuples_returned(indexrelid)) FROM pg_index WHERE indrelid = c.oid)
+    FROM pg_class AS c WHERE c.oid = 'focushub.idempotency_keys'::regclass"""

@@ -56,7 +56,7 @@ def test_a_schema_fits_if_all_is_applied_and_nothing_more(states: list[State], s
 
 @pytest.mark.parametrize(
     ("applied", "said"),
-    [(None, "0001_idempotency_keys.sql, 0001_inline.sql, 0002_inline.sql is not"), (OLD, "0002_inline.sql is not"),
+    [(None, "0002_idempotency_functions.sql, 0001_inline.sql, 0002_inline.sql is not"), (OLD, "0002_inline.sql is not"),
      (NEW, "0003_inline.sql was applied and"), (EDITED, "0002_inline.sql changed")],
 )  # fmt: skip
 async def test_a_schema_that_does_not_fit_is_refused_and_named(

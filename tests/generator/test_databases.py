@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from focushub_core.database.migrations import KIT, discover
 from focushub_core.errors import ConfigurationError
 from focushub_core.testing.servers import PostgresServer
 from focushub_generator import databases
@@ -112,7 +113,7 @@ def test_a_server_that_others_run_is_made_ready_and_again_does_no_harm(
         [
             [name, f"applied {file}"]
             for name in ("task-service", "order-book-service")
-            for file in ("focushub/0001_idempotency_keys.sql", "0001_things.sql")
+            for file in [*(f"focushub/{one.file}" for one in discover(KIT)), "0001_things.sql"]
         ],
         [["task-service", "up to date"], ["order-book-service", "up to date"]],
     ]
