@@ -25,13 +25,12 @@ class Show:
         self._task: TaskID | None = None
 
     def __enter__(self) -> Show:
-        self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self.over()
 
     def say(self, text: str) -> None:
         """One line that stays."""
@@ -42,11 +41,13 @@ class Show:
         sent, failed = len(ledger.attempts), ledger.count(Outcome.FAILED)
         words = f"{sent:,} requests, {failed:,} failed"
         if self._task is None:
+            self._bar.start()  # not before: a bar without a task is an empty line
             self._task = self._bar.add_task(words, total=seconds)
         self._bar.update(self._task, completed=min(second, seconds), description=words)
 
     def over(self) -> None:
         """The load has ended: the bar goes."""
         if self._task is not None:
+            self._bar.stop()
             self._bar.remove_task(self._task)
             self._task = None

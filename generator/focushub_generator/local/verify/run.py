@@ -37,7 +37,7 @@ FIRST, SECOND = 0.2, 0.5
 """When the gateway and the service are killed, as shares of the time."""
 AFTER_S = 1.5
 """So long the load goes on after the last one is back."""
-POLL_S = 0.1
+SHOWING_S = 0.25
 DOCUMENT = "/openapi.json"
 
 
@@ -164,7 +164,7 @@ class Run:
     async def _show(self) -> None:
         while True:
             self.show.at(self.clock(), self.seconds, self.ledger)
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(SHOWING_S)
 
     def _waits(self, seconds: float) -> None:
         self.show.say(f"The limit of logins asks to wait {seconds:g} s")

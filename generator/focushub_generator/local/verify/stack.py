@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +22,8 @@ from focushub_generator.local.topology import Options
 START_S = 90.0
 STOP_S = 15.0
 POLL_S = 0.1
+LAST_LINE = 4096
+"""Bytes of what `up` has printed last, for its error."""
 KINDS = ("load-balancer", "gateway", "service")
 Say = Callable[[str], None]
 
@@ -53,25 +53,29 @@ async def running(stack: Stack, say: Say) -> AsyncIterator[Running]:
 
     Raises `ConfigurationError`: it cannot be started, or is not well.
     """
-    async with contextlib.AsyncExitStack() as resources:
-        if not lock.is_running(stack.root):
-            await resources.enter_async_context(_started(stack, say))
+    if lock.is_running(stack.root):
+        await _until(lambda: _is_ready(stack.root))
         yield await _well(stack.root)
+    else:
+        async with _started(stack, say):
+            yield await _well(stack.root)
 
 
 @asynccontextmanager
 async def _started(stack: Stack, say: Say) -> AsyncIterator[None]:
-    offset = _free_offset(stack)
+    offset, begun = _free_offset(stack), time.time()
     say(f"No stack runs in {stack.root}: starting it, and stopping it at the end")
     command = (sys.executable, "-c", _UP, str(os.getpid()), "up", str(stack.root), f"--port-offset={offset}")
     process = await asyncio.create_subprocess_exec(
         *command, stdout=PIPE, stderr=STDOUT, stdin=DEVNULL, start_new_session=True
     )
     assert process.stdout is not None
-    lines: deque[str] = deque(maxlen=20)
-    reading = asyncio.ensure_future(_read(process.stdout, lines))
+    reading = asyncio.ensure_future(_last_line(process.stdout))
     try:
-        await _until_ready(stack.root, process, reading, lines)
+        await _until(lambda: process.returncode is not None or _is_ready(stack.root, begun))
+        if process.returncode is not None:
+            said = (await reading).removeprefix("Error: ")
+            raise ConfigurationError(f"the stack does not start: {said or 'it says nothing'}")
         yield
     finally:
         say("Stopping it")
@@ -79,30 +83,32 @@ async def _started(stack: Stack, say: Say) -> AsyncIterator[None]:
         await reading
 
 
-async def _read(stream: asyncio.StreamReader, lines: deque[str]) -> None:
-    """Takes all that `up` prints, so that it never waits for us; the last lines are kept."""
-    async for line in stream:
-        lines.append(line.decode(errors="replace").strip())
+async def _last_line(stream: asyncio.StreamReader) -> str:
+    """Takes all that `up` prints, so that it never waits for us, to its end."""
+    tail = b""
+    while piece := await stream.read(65536):
+        tail = (tail + piece)[-LAST_LINE:]
+    return tail.decode(errors="replace").strip().rpartition("\n")[2]
 
 
-async def _until_ready(
-    root: Path, process: asyncio.subprocess.Process, reading: asyncio.Future[None], lines: deque[str]
-) -> None:
+async def _until(condition: Callable[[], bool]) -> None:
     give_up = time.monotonic() + START_S
-    while not (lock.is_running(root) and _is_ready(root)):
-        if process.returncode is not None:
-            await reading
-            raise ConfigurationError(f"the stack does not start: {lines[-1] if lines else 'it says nothing'}")
+    while not condition():
         if time.monotonic() > give_up:
             raise ConfigurationError(f"the stack was not ready within {START_S:g} s")
         await asyncio.sleep(POLL_S)
 
 
-def _is_ready(root: Path) -> bool:
+def _is_ready(root: Path, since: float = 0.0) -> bool:
+    """Whether an `up` that was started ``since`` (wall clock) runs and all of it has been well.
+
+    Another's state may lie there until a new one has cleared it away, that of a run that was killed.
+    """
     try:
-        return bool(read_state(root).get("ready"))
+        state = read_state(root)
     except ConfigurationError:
-        return False  # it is only just starting
+        return False  # it is only just starting, or has ended
+    return bool(state.get("ready", True)) and float(state["started_at"]) >= since
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
