@@ -56,8 +56,8 @@ def compare(
     headers: Mapping[str, str] | None = None,
 ) -> list[Round]:
     """Runs the contenders against each other; the raw rounds, each with ``name``, ``cpu_us``, ``p50_ms``, ..."""
-    with ExitStack() as running:
-        servers = {each.name: running.enter_context(_running(each)) for each in contenders}
+    with ExitStack() as stack:
+        servers = {each.name: stack.enter_context(running(each)) for each in contenders}
         _require_same_answers(servers, path, headers or {})
         found = []
         for number in range(-1, rounds):  # the first round warms up
@@ -126,7 +126,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(contender: Contender) -> Iterator[tuple[int, int]]:
+def running(contender: Contender) -> Iterator[tuple[int, int]]:
     """The server on its core, once it takes connections; its process id and port."""
     port = free_port()
     process = subprocess.Popen(  # noqa: S603
