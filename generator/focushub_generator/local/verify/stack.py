@@ -54,7 +54,7 @@ async def running(stack: Stack, say: Say) -> AsyncIterator[Running]:
     Raises `ConfigurationError`: it cannot be started, or is not well.
     """
     if lock.is_running(stack.root):
-        await _until(lambda: _is_ready(stack.root))
+        await _until(lambda: _is_ready(stack.root) or not lock.is_running(stack.root))
         yield await _well(stack.root)
     else:
         async with _started(stack, say):
