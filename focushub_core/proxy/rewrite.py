@@ -88,25 +88,27 @@ def request_names() -> Names:
 
 def response_names() -> Names:
     """For the reader of answers."""
-    return Names(_in_responses, fleeting=_FLEETING)
+    return Names(_in_responses, fleeting=_FLEETING, aside=b"X-Request-Id")
 
 
-def request_block(head: RequestHead, side: Side, request_id: bytes) -> bytes:
-    """The field lines that go to an upstream, without ``Host`` (the upstream's own) and framing."""
+def request_block(head: RequestHead, side: Side, request_id: bytes, more: bytes = b"") -> bytes:
+    """The field lines that go to an upstream, and ``more`` of them; without ``Host`` (its own) and framing."""
     written = head.fields.written
     if written is None or written[0] is not side:
         written = head.fields.written = (side, *_around_id(head, side))
-    return b"%b%b%b" % (written[1], request_id, written[2])
+    return b"%b%b%b%b" % (written[1], request_id, written[2], more)
 
 
-def response_block(head: ResponseHead, name: bytes, request_id: bytes, now: Callable[[], bytes]) -> bytes:
-    """The field lines that go to the client, without framing. ``name`` is ours; ``now`` says a ``Date``."""
+def response_block(
+    head: ResponseHead, name: bytes, request_id: bytes, now: Callable[[], bytes], more: bytes = b""
+) -> bytes:
+    """The field lines that go to the client, and ``more``; without framing. ``name`` is ours, ``now`` a ``Date``."""
     written = head.fields.written
     if written is None or written[0] is not name:
         written = _around_id_of_answer(head, name, now())
         if b"date" in head.fields.meant:
             head.fields.written = (name, *written[1:])
-    return b"%b%b%b" % (written[1], request_id, written[2])
+    return b"%b%b%b%b" % (written[1], request_id, written[2], more)
 
 
 def _around_id(head: RequestHead, side: Side) -> tuple[bytes, bytes]:

@@ -60,7 +60,6 @@ class Exchange:
     """One request on its way. Made with the head, then `begin`."""
 
     # As class attributes, so that a request pays only for those that it changes.
-    _block = b""
     _upstream: Upstream | None = None
     _busy = False  # the upstream is counted as busy with this
     _link: Link | None = None
@@ -184,15 +183,14 @@ class Exchange:
     def _ask(self, link: Link) -> None:
         head, now = self._head, self._engine.clock()
         self._link = link
-        if not self._block:
-            self._block = request_block(head, self._client.side, self._id)
-        left = (self._deadline if self.body_over else now + self._seconds) - now
-        block = b"%b%bX-Request-Timeout-Ms: %d\r\n" % (self._block, self._route.sent, max(0.0, left * 1000))
+        left = self._deadline - now if self.body_over else self._seconds
+        more = b"%bX-Request-Timeout-Ms: %d\r\n" % (self._route.sent, max(0.0, left * 1000))
         if self._client.witness is not None:
-            block += self._client.witness.asked(now)
+            more += self._client.witness.asked(now)
         if head.expects and not self.body_over:
             # RFC 9110 section 10.1.1: a proxy that does not know the answer forwards the expectation
-            block += b"Expect: 100-continue\r\n"
+            more += b"Expect: 100-continue\r\n"
+        block = request_block(head, self._client.side, self._id, more)
         data = request_head(head.method, head.target, link.authority, block, head.framing)
         link.ask(self, head.method, data + b"".join(self._kept) if self._kept else data)
         if not self.body_over:
@@ -329,14 +327,14 @@ class Exchange:
             self._client.write(response_head(head.status, head.reason, block, None))
 
     def _head_of(self, answer: ResponseHead, framing: int | None) -> bytes:
-        block = response_block(answer, self._engine.name, self._id, date)
-        if self._client.told:
-            block += self._client.told
-        if self._client.witness is not None:
-            block += self._client.witness.told(self._engine.clock())
+        client = self._client
+        more = client.told
+        if client.witness is not None:
+            more += client.witness.told(self._engine.clock())
         if not self.body_over or not self._head.keeps or self._engine.draining:
-            self._client.last = True
-            block += b"Connection: close\r\n"
+            client.last = True
+            more += b"Connection: close\r\n"
+        block = response_block(answer, self._engine.name, self._id, date, more)
         return response_head(answer.status, answer.reason, block, framing)
 
     def _broken(self, problem: FocusHubError, error: BaseException | None) -> None:

@@ -10,8 +10,9 @@ Rules that hold here:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from focushub_core.proxy.http1 import grammar
 from focushub_core.proxy.http1.errors import HeadTooLarge, ProtocolError
@@ -31,8 +32,7 @@ class Line(NamedTuple):
     written: bytes
 
 
-@dataclass(slots=True, eq=False)
-class Fields:
+class Fields(msgspec.Struct, eq=False):
     """The fields of a head, in order. ``plain`` are those that mean nothing here, as they are written (with CRLF).
 
     ``known`` are the others, as (what is meant, value); ``meant`` are their names. ``written`` is for who rewrites

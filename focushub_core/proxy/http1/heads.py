@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import msgspec
+
 from focushub_core.proxy.http1 import grammar
 from focushub_core.proxy.http1.errors import (
     ExpectationFailed,
@@ -43,8 +45,7 @@ class Limits:
     fields: int = 100
 
 
-@dataclass(slots=True, eq=False)
-class RequestHead:
+class RequestHead(msgspec.Struct, eq=False):
     """A request's head. ``target`` is in origin-form; ``options`` are what ``Connection`` said, in lower case."""
 
     method: bytes
@@ -65,9 +66,8 @@ class RequestHead:
     """The value of the field that the reader was told to set aside; it is not among ``fields`` then."""
 
 
-@dataclass(slots=True, eq=False)
-class ResponseHead:
-    """An answer's head. ``length`` is its ``Content-Length``, also where no body follows (to HEAD).
+class ResponseHead(msgspec.Struct, eq=False):
+    """An answer's head, not to be changed. ``length`` is its ``Content-Length``, also where no body follows (to HEAD).
 
     ``said`` is the framing that its fields tell of, ``framing`` the one that counts.
     """
@@ -88,7 +88,7 @@ H = TypeVar("H", RequestHead, ResponseHead)
 
 
 class Memory(Generic[H]):
-    """The last head that a connection brought, and the field lines that it was read from.
+    """The last head that a connection brought, and what it was read from: a request's field lines, an answer's head.
 
     Who sends many messages on one connection mostly sends the same fields again, to the byte; what the same bytes mean
     does not have to be found out again. Nothing else is assumed: one byte differs, and all is read.
@@ -182,25 +182,20 @@ def _look_into(head: RequestHead) -> None:
 def read_response(  # noqa: PLR0917
     data: bytes, end: int, names: Names, limits: Limits, memory: Memory[ResponseHead], bodiless: bool
 ) -> ResponseHead:
-    """The head that ends at ``end``; ``bodiless`` where it answers HEAD."""
-    line = grammar.STATUS_LINE.match(data)
+    """The head that ends at ``end``; ``bodiless`` where it answers HEAD. It may be one that was given before."""
+    text = data[:end]
+    if names.aside:
+        text, _ = _set_aside(text, names.aside)
+    if memory.head is not None and text == memory.block and not bodiless:
+        return memory.head
+    line = grammar.STATUS_LINE.match(text)
     if line is None:
         raise ProtocolError("the status line is not well-formed")
     minor, status, reason = line.groups()
-    start = line.end()
-    known = memory.head
-    if known is not None and minor == b"1" and data[start:end] == memory.block:
-        head = ResponseHead(
-            int(status), reason or b"", 1, known.fields, known.said, known.length, known.options
-        )
-        head.keeps = b"close" not in known.options
-    else:
-        fields = read_fields(data, start, end - 2, names, limits.fields)
-        head = ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0, fields)
-        _look_into_answer(head)
-        if head.minor:
-            head.keeps = b"close" not in head.options
-            memory.head, memory.block = head, data[start:end]
+    fields = read_fields(text, line.end(), len(text) - 2, names, limits.fields)
+    head = ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0, fields)
+    _look_into_answer(head)
+    head.keeps = head.minor == 1 and b"close" not in head.options
     # RFC 9112 section 6.3: "Any response to a HEAD request and any response with a 1xx (Informational), 204 (No
     # Content), or 304 (Not Modified) status code is always terminated by the first empty line after the
     # header fields"; else, with neither field, "the message body length is determined by the number of octets
@@ -209,6 +204,8 @@ def read_response(  # noqa: PLR0917
         head.framing = head.said
         if head.said is None:
             head.framing, head.keeps = UNTIL_CLOSE, False
+    if not bodiless:
+        memory.head, memory.block = head, text
     return head
 
 

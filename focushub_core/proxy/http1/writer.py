@@ -30,7 +30,7 @@ def request_head(method: bytes, target: bytes, authority: bytes, block: bytes, f
 def response_head(status: int, reason: bytes, block: bytes, framing: int | None) -> bytes:
     """An answer's head; without a framing its body, if it has one, ends with the connection."""
     if framing is not None and framing >= 0:  # the common case, in one piece
-        return b"%bContent-Length: %d\r\n\r\n" % (status_line(status, reason) + block, framing)
+        return b"%b%bContent-Length: %d\r\n\r\n" % (status_line(status, reason), block, framing)
     return b"%b%b%b\r\n" % (status_line(status, reason), block, _framed(framing))
 
 
