@@ -15,6 +15,7 @@ from focushub_core.errors import Internal, Unavailable
 async def numbers(database: Database) -> Database:
     """A database with an empty table of numbers, each of which is there once."""
     await database.execute("CREATE TABLE numbers (n int PRIMARY KEY)")
+    database.acquire_timeout = 10  # a second session, on a machine that does other work
     return database
 
 
