@@ -94,11 +94,12 @@ class Memory(Generic[H]):
     does not have to be found out again. Nothing else is assumed: one byte differs, and all is read.
     """
 
-    __slots__ = ("block", "head")
+    __slots__ = ("aside", "block", "head")
 
     def __init__(self) -> None:
         self.head: H | None = None
         self.block = b""
+        self.aside = b""
 
 
 def read_request(
@@ -107,34 +108,32 @@ def read_request(
     """The head that ends at ``end``, behind its empty line."""
     line = request_line(data, limits)
     method, target, version = line.groups()
-    start = line.end()
-    known = memory.head
-    if known is not None and version == b"1.1" and data[start:end] == memory.block:
-        head = RequestHead(
-            method, target, 1, known.fields, known.host, known.framing, known.expects, known.upgrade, known.options,
-            known.keeps, known.aside,
-        )  # fmt: skip
-    else:
-        block = data[start:end]
+    block = data[line.end() : end]
+    known, aside = memory.head, memory.aside
+    if known is None or block != memory.block or version != b"1.1":
         rest, aside = _set_aside(block, names.aside) if names.aside else (block, b"")
-        known = names.heads.get(rest) if version == b"1.1" else None
-        if known is not None:
-            head = RequestHead(
-                method, target, 1, known.fields, known.host, known.framing, known.expects, known.upgrade,
-                known.options, known.keeps, aside,
-            )  # fmt: skip
+        if version == b"1.1":
+            known = names.heads.get(rest) or _read_request_fields(rest, 1, names, limits)
+            memory.head, memory.block, memory.aside = known, block, aside
         else:
-            fields = read_fields(rest, 0, len(rest) - 2, names, limits.fields)
-            head = RequestHead(method, target, 1 if version == b"1.1" else 0, fields)
-            _look_into(head)
-            if head.minor:
-                head.keeps = b"close" not in head.options
-                names.remember_head(rest, head)
-            head.aside = aside
-        if head.minor:
-            memory.head, memory.block = head, block
+            known = _read_request_fields(rest, 0, names, limits)
+    head = RequestHead(
+        method, target, known.minor, known.fields, known.host, known.framing, known.expects, known.upgrade,
+        known.options, known.keeps, aside,
+    )  # fmt: skip
     if target[0] != 47:  # not "/"
         head.target = _origin_form(target, head.host)
+    return head
+
+
+def _read_request_fields(block: bytes, minor: int, names: Names, limits: Limits) -> RequestHead:
+    """What the field lines alone say, as a head without a first line."""
+    fields = read_fields(block, 0, len(block) - 2, names, limits.fields)
+    head = RequestHead(b"", b"", minor, fields)
+    _look_into(head)
+    if minor:
+        head.keeps = b"close" not in head.options
+        names.remember_head(block, head)
     return head
 
 

@@ -16,10 +16,12 @@ FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"connect
 """What the reader itself looks at."""
 
 _REMEMBERED = 1024
+_LONGEST_NAME = 64
 _LINES = 2048
 _LONGEST = 160
-_HEADS = 1024
 _LONGEST_HEAD = 2048
+_HEADS = 8 * 2**20
+"""Bytes that all remembered heads hold, by `_held`: a thousand of ten fields."""
 
 
 def _nothing_else(_: bytes) -> bytes:
@@ -30,7 +32,7 @@ class Names(dict[bytes, bytes]):
     """A field's name, as it was spelled -> the name that is meant, in lower case, or ``b""`` for nobody's business.
 
     Beside `FRAMING`, ``known`` says what is meant: it gets the name in lower case. Spellings are remembered, so
-    that a name costs one look-up; but not more of them than a thousand, whatever clients make up.
+    that a name costs one look-up; but not more of them than a thousand, and no long ones, whatever clients make up.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Names(dict[bytes, bytes]):
         """The beginning of the line that is another one in each request, and is set aside (`RequestHead.aside`)."""
         self.heads: dict[bytes, RequestHead] = {}
         """Heads that were read before, by all their field lines. They hold tokens: `forget` them now and then."""
+        self._held = 0
         self.lines: dict[bytes, Line] = {}
         """Whole lines that were read before, by their bytes."""
 
@@ -60,19 +63,27 @@ class Names(dict[bytes, bytes]):
     def remember_head(self, block: bytes, head: RequestHead) -> None:
         """``block`` was read as ``head``. A long one is not kept."""
         if len(block) <= _LONGEST_HEAD:
-            if len(self.heads) >= _HEADS:
-                self.heads.clear()
+            self._held += _held(block, head)
+            if self._held > _HEADS:
+                self.forget()
+                self._held = _held(block, head)
             self.heads[block] = head
 
     def forget(self) -> None:
         """Remember no head any more."""
         self.heads.clear()
+        self._held = 0
 
     def __missing__(self, name: bytes) -> bytes:
         if TOKEN.fullmatch(name) is None:
             raise ProtocolError("a field's name is not a token")
         lower = name.lower()
         meant = lower if lower in FRAMING else self._known(lower)
-        if len(self) < _REMEMBERED:
+        if len(self) < _REMEMBERED and len(name) <= _LONGEST_NAME:
             self[name] = meant
         return meant
+
+
+def _held(block: bytes, head: RequestHead) -> int:
+    """About what a remembered head holds: its bytes in five forms, and an object or six for each line."""
+    return 5 * len(block) + 400 * len(head.fields.lines)

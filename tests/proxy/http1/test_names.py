@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from focushub_core.proxy.http1 import Names, ProtocolError, RequestReader
-from focushub_core.proxy.rewrite import request_names
+from focushub_core.proxy.rewrite import Side, request_block, request_names
 
 
 def read(names: Names, line: bytes) -> list[tuple[bytes, bytes]]:
@@ -74,11 +76,34 @@ def test_heads_are_remembered_for_all_connections_and_forgotten_together() -> No
     assert second is not None
     assert (first.target, second.target) == (b"/1", b"/2")
     assert first.fields is second.fields
-    for number in range(3000):
-        RequestReader(names).start(b"GET / HTTP/1.1\r\nHost: a\r\nX-N: %d\r\n\r\n" % number)
-    assert len(names.heads) <= 1024
     names.forget()
     assert not names.heads
+
+
+@pytest.mark.parametrize(
+    ("fields", "length", "target"),
+    [(1, 4, 1), (1, 130, 1), (10, 150, 8000), (20, 80, 1), (90, 4, 1), (90, 8, 8000)],
+)
+def test_heads_that_never_come_twice_fill_12_mb_at_most(fields: int, length: int, target: int) -> None:
+    names, side = request_names(), Side(b"lb", b"192.0.2.1", False)
+    start = b"GET /%b HTTP/1.1\r\nHost: a\r\n" % (b"t" * target)
+    tracemalloc.start()
+    for number in range(40_000 // (fields + 10)):
+        lines = (b"X-%d-%d: %b\r\n" % (number, each, b"v" * length) for each in range(fields))
+        head = RequestReader(names).start(start + b"".join(lines) + b"\r\n")
+        assert head is not None
+        request_block(head, side, b"id")
+    _, held = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert held < 12 * 2**20
+    assert names.heads
+
+
+def test_a_long_name_of_a_field_is_not_remembered() -> None:
+    names = Names()
+    assert read(names, b"X" * 65 + b": a") == [(b"X" * 65, b"a")]
+    assert b"X" * 65 not in names
 
 
 def test_a_head_of_another_version_is_not_taken_for_a_known_one() -> None:
