@@ -70,7 +70,7 @@ def test_two_runs_give_the_same_files_and_share_no_secret(tmp_path: Path) -> Non
     secrets = [
         set(re.findall(r"^\w+=(.+)$", (made / ".env").read_text(), re.MULTILINE)) for made in (first, second)
     ]
-    assert len(secrets[0]) == len(secrets[1]) == 13
+    assert len(secrets[0]) == len(secrets[1]) == 14
     assert secrets[0] & secrets[1] == set()
 
 
