@@ -14,7 +14,6 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from http import HTTPStatus
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -28,6 +27,7 @@ from focushub_core.http.openapi.problems import REQUEST_ID, Problem, components,
 from focushub_core.http.openapi.schemas import Json, Schemas, described, markdown
 from focushub_core.http.parameters import MISSING, Parameter
 from focushub_core.identity.user import User
+from focushub_core.reasons import reason
 
 VERSION = "3.1.1"
 _REQUEST_ID_HEADER = {
@@ -137,9 +137,9 @@ def _answers(operation: Operation, description: Description, schemas: Schemas) -
     result, status = _result(operation), operation.route.status
     headers = {"X-Request-Id": REQUEST_ID} | description.headers
     found: dict[str, Json] = {}
-    if result is None and status == HTTPStatus.OK and operation.signature.result in (None, type(None)):
-        status = HTTPStatus.NO_CONTENT
-    success: Json = {"description": HTTPStatus(status).phrase, "headers": headers}
+    if result is None and status == 200 and operation.signature.result in (None, type(None)):
+        status = 204
+    success: Json = {"description": reason(status), "headers": headers}
     if result is not None:
         schema = schemas.of(result)
         success["content"] = {"application/json": {"schema": schema, **schemas.example(schema)}}

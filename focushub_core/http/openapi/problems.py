@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
 
 import msgspec
 from aiohttp import web
@@ -27,6 +26,7 @@ from focushub_core.http.handlers import Operation
 from focushub_core.http.openapi.schemas import REF, Json
 from focushub_core.identity.user import User
 from focushub_core.ratelimit.limits import limits_of
+from focushub_core.reasons import reason
 
 CONTENT_TYPE = "application/problem+json"
 REQUEST_ID: Json = {"$ref": "#/components/headers/X-Request-Id"}
@@ -103,9 +103,7 @@ def problem(status: int, codes: list[str]) -> Json:
     if component is not None and not [code for code in codes if code not in _own_codes(status)]:
         return {"$ref": f"#/components/responses/{component}"}
     words = ", ".join(f"`{code}`" for code in codes)
-    return _response(
-        status, f"{HTTPStatus(status).phrase}: {words}" if words else HTTPStatus(status).phrase, codes
-    )
+    return _response(status, f"{reason(status)}: {words}" if words else reason(status), codes)
 
 
 def _own_codes(status: int) -> list[str]:
@@ -123,7 +121,7 @@ def _response(status: int, words: str, codes: list[str]) -> Json:
 
 
 def _example(status: int, code: str) -> Json:
-    phrase = HTTPStatus(status).phrase
+    phrase = reason(status)
     found: Json = {
         "type": f"urn:focushub:problem:{code.replace('_', '-')}",
         "title": phrase,

@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Self
 
 import msgspec
 
 from focushub_core.errors import FocusHubError, problem
 from focushub_core.proxy.http1 import lines, response_head
+from focushub_core.reasons import reason
 
 _JSON = ("Content-Type", "application/json")
 _EMPTY = frozenset({204, 304})
-# http.HTTPStatus costs as much to import as the engine.
-_REASONS = {
-    200: b"OK",
-    201: b"Created",
-    202: b"Accepted",
-    204: b"No Content",
-    301: b"Moved Permanently",
-    302: b"Found",
-    303: b"See Other",
-    304: b"Not Modified",
-    307: b"Temporary Redirect",
-    308: b"Permanent Redirect",
-    400: b"Bad Request",
-    401: b"Unauthorized",
-    403: b"Forbidden",
-    404: b"Not Found",
-    405: b"Method Not Allowed",
-    406: b"Not Acceptable",
-    408: b"Request Timeout",
-    409: b"Conflict",
-    410: b"Gone",
-    412: b"Precondition Failed",
-    413: b"Content Too Large",
-    414: b"URI Too Long",
-    415: b"Unsupported Media Type",
-    417: b"Expectation Failed",
-    422: b"Unprocessable Content",
-    428: b"Precondition Required",
-    429: b"Too Many Requests",
-    431: b"Request Header Fields Too Large",
-    500: b"Internal Server Error",
-    501: b"Not Implemented",
-    502: b"Bad Gateway",
-    503: b"Service Unavailable",
-    504: b"Gateway Timeout",
-    505: b"HTTP Version Not Supported",
-}
+_ENDS_A_LINE = re.compile(r"[\r\n\0]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +25,19 @@ class Answer:
 
     status: int
     body: bytes = b""
-    fields: Iterable[tuple[str, str]] = ()
+    fields: Collection[tuple[str, str]] = ()
+
+    def checked(self) -> Self:
+        """The same; `ValueError` where a field would be more than a line: a handler may have put in what a client said."""
+        for name, value in self.fields:
+            if _ENDS_A_LINE.search(name) or _ENDS_A_LINE.search(value):
+                raise ValueError(f"the field {name!r} holds what ends a line")
+        return self
 
     def written(self, request_id: bytes, told: bytes, *, bodiless: bool, close: bool) -> bytes:
         """As it goes to the client, with the lines ``told``; ``bodiless`` where it answers HEAD."""
         block = b"%bDate: %b\r\nX-Request-Id: %b\r\n%b%b" % (
-            lines((name.encode(), value.encode("latin-1")) for name, value in self.fields),
+            lines((name.encode(), value.encode("utf-8", "replace")) for name, value in self.fields),
             date(),
             request_id,
             told,
@@ -72,11 +46,11 @@ class Answer:
         # RFC 9110 section 8.6: "A server MUST NOT send a Content-Length header field in any response with a status
         # code of 1xx (Informational) or 204 (No Content)."
         framing = None if self.status in _EMPTY else len(self.body)
-        head = response_head(self.status, _REASONS.get(self.status, b""), block, framing)
+        head = response_head(self.status, reason(self.status).encode(), block, framing)
         return head if bodiless or self.status in _EMPTY else head + self.body
 
 
-def json(status: int, body: object, fields: Iterable[tuple[str, str]] = ()) -> Answer:
+def json(status: int, body: object, fields: Collection[tuple[str, str]] = ()) -> Answer:
     """``body`` as JSON."""
     return Answer(status, msgspec.json.encode(body, enc_hook=str), (_JSON, *fields))
 
