@@ -52,13 +52,22 @@ end
 """
 
 
-def script(tokens: Sequence[str], *, varied: bool = False) -> str:
-    """Asks with each of the tokens in turn; if ``varied``, no two requests have all fields the same."""
+def script(tokens: Sequence[str], *, varied: bool = False, delay_ms: float = 0) -> str:
+    """Asks with each of the tokens in turn; if ``varied``, no two requests have all fields the same.
+
+    Each connection waits ``delay_ms`` between two requests, on average.
+    """
     fields = FIELDS | {"X-Trace": _MARK} if varied else FIELDS
     lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in fields.items()]
     quoted = ", ".join(json.dumps(token) for token in tokens)
     begin = _SCRIPT.replace("TOKENS", quoted).replace("MARK", _MARK)
+    if delay_ms:
+        lines.append(f"delay = function() return math.random() * {2 * delay_ms:.2f} end")
     return "\n".join([*lines, begin, _VARIED if varied else _SAME])
+
+
+class Missing(SystemExit):
+    """Something that is needed is not installed; where nobody can do without it, the run ends."""
 
 
 class Tools:
@@ -68,11 +77,11 @@ class Tools:
         self._packages = packages
 
     def find(self, name: str) -> str:
-        """The program's path; ends the run where there is none."""
+        """The program's path; `Missing` where there is none."""
         places = [str(self._packages / each) for each in ("usr/bin", "usr/sbin")] if self._packages else []
         found = shutil.which(name, path=os.pathsep.join([*places, os.environ.get("PATH", ""), "/usr/sbin"]))
         if found is None:
-            raise SystemExit(f"{name} is not installed: apt-get install {name}, or --packages DIR")
+            raise Missing(f"{name} is not installed: apt-get install {name}, or --packages DIR")
         return found
 
     def environment(self) -> Mapping[str, str]:

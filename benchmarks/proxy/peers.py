@@ -6,14 +6,20 @@ Each is one process on one core. What is not installed is named, not left out in
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import wrk
+from wrk import Missing
+
 UPSTREAMS = (21101, 21102)
+SINK = 21103
+"""Takes uploads, behind the upstreams."""
 HERE = Path(__file__).parent
+_STREAMS = "client_max_body_size 0; proxy_request_buffering off; proxy_http_version 1.1;"
+"""Else nginx writes a large body to a file first."""
 
 
 @dataclass(frozen=True)
@@ -26,33 +32,13 @@ class Peer:
     varied: bool = False
 
 
-class Missing(Exception):
-    """Something that is needed is not installed."""
-
-
-class Tools:
-    """Programs from the PATH, or from Debian packages unpacked into ``packages``."""
+class Tools(wrk.Tools):
+    """Programs from the PATH or from unpacked packages, a folder with ``node_modules``, and one to ``work`` in."""
 
     def __init__(self, packages: Path | None, node: Path | None, work: Path) -> None:
-        self.packages = packages
+        super().__init__(packages)
         self.node = node
         self.work = work
-
-    def find(self, name: str) -> str:
-        """The program's path; `Missing` without one."""
-        places = [str(self.packages / folder) for folder in ("usr/bin", "usr/sbin")] if self.packages else []
-        path = os.pathsep.join([*places, os.environ.get("PATH", ""), "/usr/sbin"])
-        found = shutil.which(name, path=path)
-        if found is None:
-            raise Missing(f"{name} is not installed")
-        return found
-
-    def environment(self) -> dict[str, str]:
-        """For the programs of unpacked packages, which bring their libraries."""
-        if self.packages is None:
-            return dict(os.environ)
-        libraries = ":".join(str(path) for path in self.packages.glob("usr/lib/*-linux-gnu"))
-        return os.environ | {"LD_LIBRARY_PATH": libraries}
 
     def write(self, name: str, text: str) -> str:
         """A file in the working folder."""
@@ -77,8 +63,13 @@ def upstreams(tools: Tools) -> list[str]:
         "upstream",
         f"""server {{ {listen} keepalive_requests 100000000; access_log off; root {tools.work};
         location = /large {{ }}
+        location = /sink {{ proxy_pass http://127.0.0.1:{SINK}; {_STREAMS} }}
         location / {{ default_type application/json; return 200 '{body}'; }} }}""",
     )
+
+
+def sink() -> list[str]:
+    return [sys.executable, str(HERE / "sink.py"), str(SINK)]
 
 
 def nginx(tools: Tools) -> Peer:
@@ -93,10 +84,10 @@ def nginx(tools: Tools) -> Peer:
         access_log {log} line buffer=64k flush=1s;
         upstream both {{ {servers} keepalive 128; keepalive_requests 100000000; }}
         server {{ listen 127.0.0.1:21110; keepalive_requests 100000000; location / {{
-          proxy_pass http://both; proxy_http_version 1.1; proxy_set_header Connection "";
+          proxy_pass http://both; proxy_set_header Connection "";
           proxy_set_header X-Request-Id $request_id; proxy_set_header X-Forwarded-For $remote_addr;
           proxy_set_header X-Forwarded-Proto http; proxy_set_header X-Forwarded-Host $host;
-          client_max_body_size 0; }} }}""",
+          {_STREAMS} }} }}""",
     )
     return Peer("nginx", 21110, argv)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+import starts
 from bars import bars
 
 BASE = "nginx"
@@ -35,9 +36,8 @@ def table(result: dict[str, Any]) -> str:
         f"load average {result['machine']['load_before'][0]:.1f} (of others, too); "
         f"{result['seconds']:g} s a round, {result['connections']} connections.",
         "",
-        "| proxy | CPU per request, us | ratio to nginx | throughput over Fastify's | p99 at half of its load, ms "
-        "| failed |",
-        "|---|---|---|---|---|---|",
+        "| proxy | CPU per request, us | ratio to nginx | throughput over Fastify's | p99 at half of its load, ms |",
+        "|---|---|---|---|---|",
     ]
     for name in names(result):
         full = [one for one in result["rounds"] if one["peer"] == name and one["load"] == "full"]
@@ -45,12 +45,18 @@ def table(result: dict[str, Any]) -> str:
         lines.append(
             f"| {name} | {_spread([one['cpu_us'] for one in full], 1)} "
             f"| {_spread(ratios(result, 'full', 'cpu_us', name), 2)} "
-            f"| {_spread(ratios(result, 'full', 'per_s', name, 'fastify'), 2)} "
-            f"| {_spread([one['p99_ms'] for one in half], 1)} | {sum(one['failed'] for one in full + half)} |"
+            f"| {_spread(ratios(result, 'full', 'per_second', name, 'fastify'), 2)} "
+            f"| {_spread([one['p99_ms'] for one in half], 1)} |"
         )
     for missing in result["missing"]:
         lines.append(f"\nNot compared: {missing}.")
-    lines += ["", "Median (least to most) of the rounds.", "", *_large(result)]
+    lines += [
+        "",
+        "Median (least to most) of the rounds.",
+        "",
+        *_large(result),
+        *starts.table(result["starts"]),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -58,10 +64,20 @@ def _large(result: dict[str, Any]) -> list[str]:
     lines = []
     for name in dict.fromkeys(one["peer"] for one in result["large"]):
         mine = [one for one in result["large"] if one["peer"] == name]
-        lines.append(
-            f"- 100 MB down through {name}: {_spread([one['down_mb_s'] for one in mine], 0)} MB/s; "
-            f"the process never held more than {max(one['peak_mb'] for one in mine):.0f} MB."
+        ways = (
+            f"{way}: {_spread([one[f'{way}_mb_s'] for one in mine], 0)} MB/s, "
+            f"{_spread([one[f'{way}_cpu_ms'] for one in mine], 0)} ms of CPU"
+            for way in ("down", "up")
         )
+        held = max(one["peak_mb"] for one in mine)
+        lines.append(f"- 100 MB through {name}, {'; '.join(ways)}; it never held more than {held:.0f} MB.")
+    for way in ("down", "up"):
+        by = {
+            name: [one[f"{way}_mb_s"] for one in result["large"] if one["peer"] == name]
+            for name in ("nginx", "focushub")
+        }
+        both = [mine / theirs for mine, theirs in zip(by["focushub"], by["nginx"], strict=False)]
+        lines.append(f"- Speed {way}, nginx = 1: {_spread(both, 2)}.")
     return lines
 
 

@@ -3,7 +3,7 @@
 All run at once and idle but for the one whose turn it is. Each round asks each of them once, in an order that turns, so
 that what else the machine does meets all alike. Proxies have one core, the load generator and the upstreams another.
 CPU per request is what /proc says the proxy used, user and system, over the requests of the round. Reported are ratios
-to nginx of the same round: their median, least and most.
+to nginx of the same round: their median, least and most. A request that fails ends the run.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ import argparse
 import json
 import os
 import platform
-import re
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,86 +26,24 @@ sys.path.append(str(Path(__file__).parents[1]))
 import large
 import peers
 import report
+import starts
+import wrk
+from harness import LOAD_CORE, SERVER_CORE, cpu_seconds
 
-PROXY_CORE, LOAD_CORE = 0, 1
 CONNECTIONS = 64
-FIELDS = {
-    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/120",
-    "Accept": "application/json",
-    "Accept-Language": "en-US,en;q=0.9",
-    "Accept-Encoding": "gzip, deflate, br",
-    "Cookie": "session=abcdefghijklmnop; theme=dark",
-    "Authorization": "Bearer " + "x" * 100,
-    "Referer": "http://localhost/console",
-    "Cache-Control": "no-cache",
-    "X-Trace": "0190a5c2f7e87b3c",
-}
-"""With Host, ten."""
+TOKEN = "x" * 100
 RESULTS = Path(__file__).parents[1] / "results"
-
-
-def script(*, varied: bool, delay_ms: float = 0) -> str:
-    """wrk's: the fields, one that differs in each request if ``varied``, and pauses between requests."""
-    lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in FIELDS.items()]
-    if varied:
-        lines.append("local n = 0")
-        lines.append(
-            'request = function() n = n + 1; wrk.headers["X-Trace"] = tostring(n); return wrk.format() end'
-        )
-    if delay_ms:
-        lines.append(f"delay = function() return math.random() * {2 * delay_ms:.2f} end")
-    return "\n".join(lines)
-
-
-def ticks(pid: int) -> float:
-    """Seconds of CPU that the process and its children have used."""
-    total = 0
-    pids = [pid]
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        pids += map(int, (task / "children").read_text().split())
-    for one in pids:
-        stat = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        total += int(stat[11]) + int(stat[12])
-    return total / os.sysconf("SC_CLK_TCK")
 
 
 def one_round(
     tools: peers.Tools, peer: peers.Peer, pid: int, seconds: int, delay_ms: float = 0
 ) -> dict[str, float]:
     """What ``peer`` did in ``seconds``."""
-    lua = tools.write("wrk.lua", script(varied=peer.varied, delay_ms=delay_ms))
-    argv = [tools.find("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", lua]
-    before = ticks(pid)
-    output = subprocess.run(  # noqa: S603
-        [*argv, f"http://127.0.0.1:{peer.port}/v1/tasks?limit=50"],
-        capture_output=True, text=True, check=True, env=tools.environment(),
-        preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CORE}),
-    ).stdout  # fmt: skip
-    used = ticks(pid) - before
-    requests = int(_find(r"(\d+) requests in", output))
-    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
-    return {
-        "requests": requests,
-        "failed": int(failed[1]) if failed else 0,
-        "cpu_us": used / max(requests, 1) * 1e6,
-        "per_s": float(_find(r"Requests/sec:\s+([\d.]+)", output)),
-        "p50_ms": _ms(_find(r"(?m)^ +50%\s+(\S+)", output)),
-        "p99_ms": _ms(_find(r"(?m)^ +99%\s+(\S+)", output)),
-    }
-
-
-def _find(pattern: str, output: str) -> str:
-    found = re.search(pattern, output)
-    if found is None:
-        raise SystemExit(f"wrk said something unexpected:\n{output}")
-    return found[1]
-
-
-def _ms(text: str) -> float:
-    for unit, factor in (("us", 0.001), ("ms", 1.0), ("s", 1000.0)):
-        if text.endswith(unit):
-            return float(text.removesuffix(unit)) * factor
-    raise SystemExit(f"{text!r} is no time")
+    text = wrk.script([TOKEN], varied=peer.varied, delay_ms=delay_ms)
+    url = f"http://127.0.0.1:{peer.port}/v1/tasks?limit=50"
+    before = cpu_seconds(pid)
+    row = wrk.ask(tools, url, text, connections=CONNECTIONS, seconds=seconds)
+    return {**row, "cpu_us": (cpu_seconds(pid) - before) / row["requests"] * 1e6}
 
 
 @contextmanager
@@ -116,6 +52,7 @@ def running(tools: peers.Tools) -> Iterator[tuple[dict[str, tuple[peers.Peer, in
     missing: list[str] = []
     found: dict[str, tuple[peers.Peer, int]] = {}
     with ExitStack() as stack:
+        _start(stack, tools, peers.sink(), LOAD_CORE, "sink", peers.SINK)
         _start(stack, tools, peers.upstreams(tools), LOAD_CORE, "upstreams", peers.UPSTREAMS[0])
         for make in peers.ALL:
             try:
@@ -124,7 +61,7 @@ def running(tools: peers.Tools) -> Iterator[tuple[dict[str, tuple[peers.Peer, in
                 missing.append(f"{make.__name__}: {error}")
                 continue
             log = peer.name.replace(", ", "-").replace(" ", "-") + ".log"
-            found[peer.name] = (peer, _start(stack, tools, peer.argv, PROXY_CORE, log, peer.port))
+            found[peer.name] = (peer, _start(stack, tools, peer.argv, SERVER_CORE, log, peer.port))
         yield found, missing
 
 
@@ -174,7 +111,9 @@ def measure(tools: peers.Tools, rounds: int, seconds: int) -> dict[str, object]:
             for name in names[number % len(names) :] + names[: number % len(names)]:
                 figures = one_round(tools, *found[name], seconds)
                 taken.append({"round": number, "load": "full", "peer": name, **figures})
-                sys.stderr.write(f"{number} {name}: {figures['cpu_us']:.1f} us, {figures['per_s']:.0f}/s\n")
+                sys.stderr.write(
+                    f"{number} {name}: {figures['cpu_us']:.1f} us, {figures['per_second']:.0f}/s\n"
+                )
         half = _half_of(taken)
         for number in range(rounds):
             for name in names:
@@ -182,18 +121,19 @@ def measure(tools: peers.Tools, rounds: int, seconds: int) -> dict[str, object]:
                 figures = one_round(tools, *found[name], seconds, delay_ms)
                 taken.append({"round": number, "load": "half", "peer": name, **figures})
         bulk = [
-            large.measure(tools, name, *found[name])
+            large.measure(name, *found[name])
             for _ in range(rounds)
             for name in ("nginx", "focushub")
             if name in found
         ]
+        started = starts.measure()
         memory = {name: large.resident_mb(pid) for name, (_, pid) in found.items()}
     return {
         "when": datetime.now(UTC).isoformat(timespec="minutes"),
         "machine": {"cores": os.cpu_count(), "system": platform.release(), "python": platform.python_version(),
                     "load_before": os.getloadavg()},
         "seconds": seconds, "connections": CONNECTIONS, "missing": missing, "half_per_s": half,
-        "rounds": taken, "large": bulk, "resident_after_mb": memory,
+        "rounds": taken, "large": bulk, "starts": started, "resident_after_mb": memory,
     }  # fmt: skip
 
 
@@ -201,7 +141,7 @@ def _half_of(taken: list[dict[str, object]]) -> float:
     """Half of what fastify does at full load; of the slowest where it is missing."""
     speeds: dict[str, list[float]] = {}
     for one in taken:
-        speeds.setdefault(str(one["peer"]), []).append(float(str(one["per_s"])))
+        speeds.setdefault(str(one["peer"]), []).append(float(str(one["per_second"])))
     medians = {name: statistics.median(values) for name, values in speeds.items()}
     return medians.get("fastify", min(medians.values())) / 2
 
