@@ -44,8 +44,8 @@ HOP_BY_HOP = frozenset(
 )
 _CLAIMS = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
 _CARRIED = {b"x-forwarded-port": b"X-Forwarded-Port", b"x-real-ip": b"X-Real-IP"}
-_NOT_CARRIED = frozenset({b"x-request-timeout-ms", b"x-explain"})
-"""What the next one is told anew (`focushub_core.deadline`, `focushub_core.telemetry.explain`)."""
+_NOT_CARRIED = frozenset({b"x-request-timeout-ms", b"x-explain", b"traceparent", b"tracestate"})
+"""What the next one is told anew (`focushub_core.deadline`, and `explain` and `trace` of `focushub_core.telemetry`)."""
 _OURS = frozenset({b"host", b"forwarded", b"x-request-id", b"via", *_NOT_CARRIED, *_CLAIMS, *_CARRIED})
 _LOOKED_AT = {
     b"authorization": b"Authorization",
@@ -76,6 +76,7 @@ _FLEETING = frozenset(
         b"x-request-id",
         b"x-explain",
         b"traceparent",
+        b"tracestate",
     }
 )
 """Secret, or another one each time: not to be remembered."""

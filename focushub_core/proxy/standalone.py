@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Literal
 
 from focushub_core.errors import ConfigurationError
@@ -15,6 +17,7 @@ from focushub_core.runtime import process, workers
 from focushub_core.settings import Settings
 from focushub_core.stack import Stack
 from focushub_core.telemetry import logs
+from focushub_core.telemetry.board import EVERY_S, Board, Seat
 
 _log = logging.getLogger(__name__)
 
@@ -23,13 +26,30 @@ class StandaloneBalancer(LoadBalancer):
     """Every path goes to the upstreams, but for ``/health /livez /readyz /metrics``, which are its own."""
 
     prefixes = ()
+    seat: Seat | None = None
+    """Where its numbers meet those of the other workers on its port."""
 
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
         super().__init__(settings, stack=stack)
         self._every_path = Route("/{path}", self.gateways)
 
+    async def open(self, resources: AsyncExitStack) -> None:
+        await super().open(resources)
+        if self.seat is not None:
+            leaving = asyncio.get_running_loop().create_task(self._leave_metrics(self.seat))
+            resources.callback(leaving.cancel)
+
+    async def metrics(self) -> bytes:
+        own = await super().metrics()
+        return own if self.seat is None else self.seat.together(own)
+
     def route(self, path: bytes, head: RequestHead, side: Side) -> Route:
         return self._every_path
+
+    async def _leave_metrics(self, seat: Seat) -> None:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            seat.leave(await super().metrics())
 
 
 def balance(
@@ -43,7 +63,7 @@ def balance(
 ) -> int:
     """Balances over ``upstreams`` (each ``host:port``) at ``listen`` until a signal; the exit status.
 
-    ``count`` processes share the port; where they cannot, one does it.
+    ``count`` processes share the port, and each answers ``/metrics`` for all; where they cannot share, one does it.
     """
     host, port = address(listen)
     settings = LoadBalancerSettings(
@@ -59,10 +79,13 @@ def balance(
             _log.warning("several processes cannot share a port here: one worker")
         return process.run(StandaloneBalancer(settings))
 
+    board = Board(count)
+
     def worker(number: int, guard: int) -> int:
         logs.configure(f"{StandaloneBalancer.name}-{number}", as_json=log_format == "json")
         balancer = StandaloneBalancer(settings)
         balancer.share_port = True
+        balancer.seat = Seat(board, number - 1)
         return process.run(balancer, guard=guard)
 
     return workers.run(count, settings.host, port, worker)

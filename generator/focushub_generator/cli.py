@@ -344,7 +344,7 @@ def psql(service: str, directory: Path) -> None:
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Processes that share the port.",
+    help="Processes that share the port; each answers /metrics for all.",
 )
 @click.option(
     "--health-path", metavar="PATH", default="/readyz", show_default=True, help="Asked of each upstream."

@@ -110,9 +110,7 @@ async def test_workers_share_a_port_are_replaced_and_end_together(bench: Bench) 
         await listening(port)
         family = psutil.Process(parent.pid)
         await until(lambda: len(family.children()) == 2)
-        victim = family.children()[0].pid
-        os.kill(victim, signal.SIGKILL)
-        await until(lambda: len(family.children()) == 2 and victim not in {c.pid for c in family.children()})
+        await kill_one(family)
         await listening(port)
         client = await Client.to("127.0.0.1", port)
         assert (await client.ask(GET)).status == 200
@@ -173,3 +171,47 @@ def test_a_port_that_somebody_has_is_not_shared() -> None:
 
     assert result.returncode == 1
     assert "cannot listen" in result.stdout
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the port is not shared")
+async def test_whichever_worker_is_asked_tells_the_metrics_of_all(bench: Bench) -> None:
+    """And no counter falls when one dies: that would be a restart to Prometheus, and count all of it again."""
+    upstream = await bench.script(answering(OK))
+    with balancer(upstream, workers=2) as (parent, port):
+        await listening(port)
+        family = psutil.Process(parent.pid)
+        await until(lambda: len(family.children()) == 2)
+        for _ in range(30):
+            client = await Client.to("127.0.0.1", port)
+            assert (await client.ask(GET)).status == 200
+            client.close()
+        for _ in range(2):
+            seen = [await answered(port) for _ in range(8)]
+            await all_are_told(port, 30)
+            assert {await answered(port) for _ in range(8)} == {30.0}
+            assert seen == sorted(seen)
+            await kill_one(family)
+            await listening(port)
+
+
+async def all_are_told(port: int, count: int) -> None:
+    """The other workers' numbers are a second old at most."""
+    async with asyncio.timeout(10):
+        while await answered(port) < count:  # noqa: ASYNC110 (another process counts)
+            await asyncio.sleep(0.1)
+
+
+async def kill_one(family: psutil.Process) -> None:
+    """Return when another one is there instead."""
+    victim = family.children()[0].pid
+    os.kill(victim, signal.SIGKILL)
+    await until(lambda: len(family.children()) == 2 and victim not in {c.pid for c in family.children()})
+
+
+async def answered(port: int) -> float:
+    """What one of the workers says of the requests that were forwarded."""
+    client = await Client.to("127.0.0.1", port)
+    body = (await client.ask(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")).body.decode()
+    client.close()
+    start = 'http_requests_total{method="GET",route="/{path}",status="200"} '
+    return sum(float(line.removeprefix(start)) for line in body.splitlines() if line.startswith(start))

@@ -182,7 +182,7 @@ class ClientConnection(asyncio.Protocol):
             self._request_id = take_up(head.aside.decode())
         else:
             self._request_id = take_up(_given_id(head)) if b"x-request-id" in head.fields.meant else new_id()
-        self.witness = None if engine.witness is None else engine.witness(head, now)
+        self.witness = engine.witness(head, self._request_id, now)
         if head.framing:
             self._body_over = False
             self._looked, self._received, self._credit = now, 0, engine.timeouts.body_grace_s
@@ -347,9 +347,11 @@ class ClientConnection(asyncio.Protocol):
             path = head.target.decode()
             if "?" in path:
                 path = path[: path.index("?")]
-        if self.witness is not None:
-            self.witness.over(self._route, status, now)
-        engine.account(method, path, self._route, status, now - self._started, self._request_id)
+        trace_id = None
+        if (witness := self.witness) is not None:
+            witness.over(self._route, status, now)
+            trace_id = witness.trace_id
+        engine.account(method, path, self._route, status, now - self._started, self._request_id, trace_id)
 
     # Time ---------------------------------------------------------------------------------------------------
 

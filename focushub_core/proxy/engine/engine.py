@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextvars import Context
 from typing import Any
 
 from focushub_core.balancer import RetryBudget, Upstream
@@ -19,6 +20,7 @@ from focushub_core.proxy.engine.client import ClientConnection
 from focushub_core.proxy.engine.limits import Timeouts
 from focushub_core.proxy.engine.links import Connecting, Links
 from focushub_core.proxy.engine.route import Router
+from focushub_core.proxy.engine.traced import passing
 from focushub_core.proxy.engine.wheel import Wheel
 from focushub_core.proxy.engine.witness import Witness
 from focushub_core.proxy.http1 import RequestHead
@@ -64,7 +66,7 @@ class Engine:
         self.budget = RetryBudget()
         self.request_names = request_names()
         self.response_names = response_names()
-        self.witness: Callable[[RequestHead, float], Witness | None] | None = None
+        self.witness: Callable[[RequestHead, str, float], Witness | None] = passing
         """Who wants to know what becomes of a request, if anybody does; set it before `listen`."""
         self.draining = False
         """Whether answers ask clients to go elsewhere: connections close after them."""
@@ -160,22 +162,29 @@ class Engine:
 
     def connect(self, upstream: Upstream, exchange: Connecting) -> None:
         """Open a connection to ``upstream`` for ``exchange``; if that is not there any more, it is kept."""
-        self.spawn(self._connect(upstream, exchange))
+        self.spawn(self._connect(upstream, exchange), Context())  # a connection outlives its first request
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run ``work`` beside, until `stop` at the latest."""
-        task = asyncio.get_running_loop().create_task(work)
+    def spawn(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> asyncio.Task[None]:
+        """Run ``work`` beside, until `stop` at the latest; in a copy of this task's context, if no other is said."""
+        task = asyncio.get_running_loop().create_task(work, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     def account(  # noqa: PLR0917 (the hot path: no record of it is made)
-        self, method: str, path: str, route: str, status: int, seconds: float, request_id: str
+        self,
+        method: str,
+        path: str,
+        route: str,
+        status: int,
+        seconds: float,
+        request_id: str,
+        trace_id: str | None,
     ) -> None:
         """A request is over."""
         self.counters.answered(method, route, status, seconds)
         if status >= 500 or route not in QUIET:
-            self.access.write(method, path, route, status, seconds, request_id)
+            self.access.write(method, path, route, status, seconds, request_id, trace_id)
 
     async def _connect(self, upstream: Upstream, exchange: Connecting) -> None:
         try:

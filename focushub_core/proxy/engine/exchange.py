@@ -346,6 +346,8 @@ class Exchange:
         assert self._answer is not None
         _log.warning("%s broke off its answer: %s", self._upstream.url, error or problem)
         self._observe(Outcome.FAULTY)
+        if self._client.witness is not None:
+            self._client.witness.failed(problem.code, self._engine.clock())
         self.on_gone()
         self._client.break_off(self._answer.status)
 

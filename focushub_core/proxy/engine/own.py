@@ -70,6 +70,8 @@ class Deciding(Idle):
 
     async def _decide(self, coming: Awaitable[Route], request_id: str) -> None:
         context.request_id.set(request_id)
+        if self._client.witness is not None:
+            self._client.witness.attach()
         try:
             route = await coming
         except FocusHubError as error:

@@ -5,16 +5,23 @@ Nobody does of most requests; these cost a look at one attribute.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from focushub_core.balancer import Pool, Upstream
 from focushub_core.telemetry.explain import FIELD, HEADER, Explanation, current
 
+Notes = tuple[tuple[str, float, str], ...]
+
 
 class Witness(Protocol):
     """Hears of each step of one request, ``now`` in seconds by the engine's clock."""
 
-    def decided(self, notes: tuple[tuple[str, float, str], ...]) -> None:
+    @property
+    def trace_id(self) -> str | None:
+        """That of the trace to which the request belongs."""
+
+    def decided(self, notes: Notes) -> None:
         """It is known who serves it: steps, the seconds that each took, and what there is to say of it."""
 
     def attach(self) -> None:
@@ -36,8 +43,47 @@ class Witness(Protocol):
         """It is over."""
 
 
+class Several:
+    """More than one who wants to know."""
+
+    def __init__(self, witnesses: Sequence[Witness]) -> None:
+        self._witnesses = witnesses
+
+    @property
+    def trace_id(self) -> str | None:
+        return next((each.trace_id for each in self._witnesses if each.trace_id is not None), None)
+
+    def decided(self, notes: Notes) -> None:
+        for each in self._witnesses:
+            each.decided(notes)
+
+    def attach(self) -> None:
+        for each in self._witnesses:
+            each.attach()
+
+    def chosen(self, upstream: Upstream, pool: Pool, now: float) -> None:
+        for each in self._witnesses:
+            each.chosen(upstream, pool, now)
+
+    def asked(self, now: float) -> bytes:
+        return b"".join([each.asked(now) for each in self._witnesses])
+
+    def failed(self, code: str, now: float) -> None:
+        for each in self._witnesses:
+            each.failed(code, now)
+
+    def told(self, now: float) -> bytes:
+        return b"".join([each.told(now) for each in self._witnesses])
+
+    def over(self, route: str, status: int, now: float) -> None:
+        for each in self._witnesses:
+            each.over(route, status, now)
+
+
 class Explaining:
     """Writes down what is told to an operator who sent ``secret``; ``began`` is when the request's head was there."""
+
+    trace_id = None
 
     def __init__(self, part: str, secret: bytes, began: float) -> None:
         self._said = Explanation(part)
@@ -47,7 +93,7 @@ class Explaining:
         self._why = ""
         self._waiting = False
 
-    def decided(self, notes: tuple[tuple[str, float, str], ...]) -> None:
+    def decided(self, notes: Notes) -> None:
         for step, seconds, why in notes:
             self._said.add(step, seconds, why)
 
