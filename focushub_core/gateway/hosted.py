@@ -2,7 +2,8 @@
 
 Rules that hold here:
 
-* A handler sees an ordinary `web.Request`, and gives an ordinary `web.Response`. It answers as a whole: for a stream
+* A handler sees an ordinary `web.Request`, without what a client may not say, as a service does
+  (`focushub_core.proxy.rewrite`), and gives an ordinary `web.Response`. It answers as a whole: for a stream
   a service is the place, not the gateway.
 * No socket lies between: the request is made of what was read, and what the response writes is gathered.
 * What a handler raises becomes a problem document, as in every part (`focushub_core.http.problems`).
@@ -29,7 +30,7 @@ from focushub_core.identity.user import User
 from focushub_core.proxy.engine import Answer, Asked
 from focushub_core.proxy.engine.own import LARGEST
 from focushub_core.proxy.http1 import RequestHead
-from focushub_core.proxy.rewrite import HOP_BY_HOP
+from focushub_core.proxy.rewrite import HOP_BY_HOP, Side, own_fields
 from focushub_core.runtime.shortcuts import Shortcuts
 from focushub_core.telemetry.context import HEADER, request_id
 
@@ -71,17 +72,17 @@ class Hosted:
         await self._runner.cleanup()
 
     def label(self, path: bytes) -> str | None:
-        """The template of the route that ``path`` belongs to, or None: it is none of the application's."""
+        """The template of the route that ``path``, decoded, belongs to, or None: it is none of the application's."""
         found = self._paths.get(path)
         if found is None and self._templates:
-            text = path.decode()
+            text = path.decode("utf-8", "replace")
             return next((label for label, pattern in self._templates if pattern.fullmatch(text)), None)
         return found
 
     async def answer(self, asked: Asked) -> Answer:
         """A `focushub_core.proxy.engine.Handler`."""
         request_id.set(asked.request_id)
-        deadline.start(deadline.take_up(_time_left(asked.head), self._seconds))
+        deadline.start(deadline.take_up(asked.head.fields.first(_TIME_LEFT), self._seconds))
         writer = _Gathering()
         request = self._request(asked, writer)
         try:
@@ -110,11 +111,9 @@ class Hosted:
     def _request(self, asked: Asked, writer: AbstractStreamWriter) -> web.Request:
         head = asked.head
         texts = head.fields.texts
-        if not isinstance(texts, _Texts):
-            texts = head.fields.texts = _texts_of(head)
-        fields = texts.fields
-        if head.aside:
-            fields = CIMultiDictProxy(CIMultiDict(fields, **{HEADER: asked.request_id}))
+        if not isinstance(texts, _Texts) or texts.believed is not asked.side.peer_trusted:
+            texts = head.fields.texts = _texts_of(head, asked.side)
+        fields = CIMultiDictProxy(CIMultiDict(texts.fields, **{HEADER: asked.request_id}))
         target = head.target.decode()
         message = RawRequestMessage(
             "GET" if head.method == b"HEAD" else head.method.decode(),  # the engine leaves the body out
@@ -181,19 +180,20 @@ _WHOLE = "a gateway's own route answers as a whole: return a web.Response"
 
 
 class _Texts(NamedTuple):
-    """A head's fields as aiohttp has them."""
+    """A head's fields as aiohttp has them, for peers that are ``believed`` or for others; without the request's id."""
 
-    fields: CIMultiDictProxy[str]
+    fields: CIMultiDict[str]
     raw: tuple[tuple[bytes, bytes], ...]
+    believed: bool
 
 
-def _texts_of(head: RequestHead) -> _Texts:
-    raw = tuple(head.fields.all)
+def _texts_of(head: RequestHead, side: Side) -> _Texts:
+    raw = tuple(own_fields(head, side))
     fields: CIMultiDict[str] = CIMultiDict(
         (name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in raw
     )
     fields.popall("Expect", None)  # the engine has answered it
-    return _Texts(CIMultiDictProxy(fields), raw)
+    return _Texts(fields, raw, side.peer_trusted)
 
 
 def _labels(app: web.Application) -> Iterator[tuple[str, re.Pattern[str] | None]]:
@@ -201,7 +201,3 @@ def _labels(app: web.Application) -> Iterator[tuple[str, re.Pattern[str] | None]
     for resource in app.router.resources():
         info = resource.get_info()
         yield resource.canonical, info.get("pattern")
-
-
-def _time_left(head: RequestHead) -> str | None:
-    return next((value.decode() for name, value in head.fields.known if name == _TIME_LEFT), None)

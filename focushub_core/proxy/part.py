@@ -157,10 +157,10 @@ class ProxyPart(Part):
     def _explaining(self, head: RequestHead, now: float) -> Witness | None:
         if b"x-explain" not in head.fields.meant:
             return None
-        given = next(value for name, value in head.fields.known if name == b"x-explain")
-        if not explain.is_wanted(given.decode("latin-1"), self.settings.explain_secret):
+        given = head.fields.first(b"x-explain")
+        if given is None or not explain.is_wanted(given, self.settings.explain_secret):
             return None
-        return Explaining(self.instance, given, now)
+        return Explaining(self.instance, given.encode("latin-1"), now)
 
     async def _watch(self, pool: Pool) -> None:
         own = self.settings

@@ -47,6 +47,7 @@ _CARRIED = {b"x-forwarded-port": b"X-Forwarded-Port", b"x-real-ip": b"X-Real-IP"
 _NOT_CARRIED = frozenset({b"x-request-timeout-ms", b"x-explain", b"traceparent", b"tracestate"})
 """What the next one is told anew (`focushub_core.deadline`, and `explain` and `trace` of `focushub_core.telemetry`)."""
 _OURS = frozenset({b"host", b"forwarded", b"x-request-id", b"via", *_NOT_CARRIED, *_CLAIMS, *_CARRIED})
+_OURS_TO_SAY = frozenset({_DROPPED, b"forwarded", b"x-request-id"})
 _LOOKED_AT = {
     b"authorization": b"Authorization",
     b"idempotency-key": b"Idempotency-Key",
@@ -110,6 +111,12 @@ def response_block(
         if b"date" in head.fields.meant:
             head.fields.written = (name, *written[1:])
     return b"%b%b%b%b" % (written[1], request_id, written[2], more)
+
+
+def own_fields(head: RequestHead, side: Side) -> list[Field]:
+    """The fields as a route of our own sees them: without what is ours to say, or a proxy's that we believe."""
+    without = _OURS_TO_SAY if side.peer_trusted else _OURS_TO_SAY.union(_CLAIMS, _CARRIED)
+    return [line.field for line in head.fields.lines if line.meant not in without]
 
 
 def _around_id(head: RequestHead, side: Side) -> tuple[bytes, bytes]:

@@ -28,7 +28,7 @@ class Answer:
     fields: Collection[tuple[str, str]] = ()
 
     def checked(self) -> Self:
-        """The same; `ValueError` where a field would be more than a line: a handler may have put in what a client said."""
+        """The same; `ValueError` where a field is more than a line: a handler may have put in what a client said."""
         for name, value in self.fields:
             if _ENDS_A_LINE.search(name) or _ENDS_A_LINE.search(value):
                 raise ValueError(f"the field {name!r} holds what ends a line")

@@ -181,7 +181,8 @@ class ClientConnection(asyncio.Protocol):
         if head.aside:
             self._request_id = take_up(head.aside.decode())
         else:
-            self._request_id = take_up(_given_id(head)) if b"x-request-id" in head.fields.meant else new_id()
+            given = b"x-request-id" in head.fields.meant
+            self._request_id = take_up(head.fields.first(b"x-request-id")) if given else new_id()
         self.witness = engine.witness(head, self._request_id, now)
         if head.framing:
             self._body_over = False
@@ -211,7 +212,7 @@ class ClientConnection(asyncio.Protocol):
         elif route.handler is not None:
             asked = Asked(head, b"", self.side, self._request_id, route)
             self.serving = own = Own(engine, self, asked, route.handler)
-            own.begin(body_over=self._body_over)
+            own.begin(now, body_over=self._body_over)
         else:
             self.refuse(route.refusal or NotFound())
 
@@ -412,13 +413,6 @@ class ClientConnection(asyncio.Protocol):
         self._credit = min(self._credit + received / timeouts.body_rate - elapsed, timeouts.body_grace_s)
         if self._credit < 0:
             self._give_up(RequestTimeout("the body came too slowly"))
-
-
-def _given_id(head: RequestHead) -> str | None:
-    for name, value in head.fields.known:
-        if name == b"x-request-id":
-            return value.decode("latin-1")
-    return None
 
 
 def _is_small(head: RequestHead) -> bool:

@@ -1,4 +1,10 @@
-"""What a connection is busy with while nothing is forwarded: a decision, an own answer, a rest to skip."""
+"""What a connection is busy with while nothing is forwarded: a decision, an own answer, a rest to skip.
+
+Rules that hold here:
+
+* A route of our own has as long as an upstream has, and so has a client to send its request: what waits is bounded.
+* Each task ends in an answer, also if what it waits for was cancelled by somebody else; but for a client that is gone.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +13,7 @@ import logging
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from focushub_core.errors import FocusHubError, Internal, PayloadTooLarge
+from focushub_core.errors import FocusHubError, GatewayTimeout, Internal, PayloadTooLarge, RequestTimeout
 from focushub_core.proxy.engine.answers import refusal
 from focushub_core.proxy.engine.route import Asked, Handler, Route
 from focushub_core.proxy.engine.wheel import ROUND
@@ -70,18 +76,21 @@ class Deciding(Idle):
 
     async def _decide(self, coming: Awaitable[Route], request_id: str) -> None:
         context.request_id.set(request_id)
-        if self._client.witness is not None:
-            self._client.witness.attach()
+        client = self._client
+        if client.witness is not None:
+            client.witness.attach()
         try:
             route = await coming
         except FocusHubError as error:
-            self._client.refuse(error)
-        except Exception:  # noqa: BLE001 - the edge: what nobody expected is a 500, and logged
+            client.refuse(error)
+        except (Exception, asyncio.CancelledError):  # the edge: what nobody expected is a 500, and logged
+            if client.serving is not self:
+                raise
             _log.exception("unexpected error")
-            self._client.refuse(Internal())
+            client.refuse(Internal())
         else:
-            self._client.serve(route, self._engine.clock())
-            self._client.go_on()
+            client.serve(route, self._engine.clock())
+            client.go_on()
 
 
 class Own(Idle):
@@ -95,9 +104,11 @@ class Own(Idle):
         self._parts: list[bytes] = []
         self._room = LARGEST
         self._task: asyncio.Task[None] | None = None
+        self._due = 0.0
 
-    def begin(self, *, body_over: bool) -> None:
+    def begin(self, now: float, *, body_over: bool) -> None:
         """Read the body, or answer at once."""
+        self._due = now + self._engine.timeouts.answer_s
         if body_over:
             self.on_body_end(End())
         elif (self._asked.head.framing or 0) > LARGEST:
@@ -117,23 +128,41 @@ class Own(Idle):
     def on_body_end(self, end: End) -> None:
         self.wants_body = False
         self._asked.body = b"".join(self._parts)
+        self._due = self._engine.clock() + self._engine.timeouts.answer_s
         self._task = self._engine.spawn(self._answer())
+
+    def look(self, now: float) -> float:
+        if now < self._due:
+            return self._due
+        self.on_gone()
+        if self._task is None:
+            self._client.refuse(RequestTimeout("the body did not come in time"))
+        else:
+            self._client.refuse(GatewayTimeout("no answer in time"))
+        return now + ROUND
 
     def on_gone(self) -> None:
         if self._task is not None:
             self._task.cancel()
 
     async def _answer(self) -> None:
-        if self._client.witness is not None:
-            self._client.witness.attach()
+        client = self._client
+        if client.witness is not None:
+            client.witness.attach()
         try:
-            answer = await self._handler(self._asked)
+            answer = (await self._handler(self._asked)).checked()
         except FocusHubError as error:
             answer = refusal(error, self._asked.request_id)
-        except Exception:  # noqa: BLE001 - the edge: what a handler did not expect is a 500, and logged
+        except (
+            Exception,
+            asyncio.CancelledError,
+        ):  # the edge: what a handler did not expect is a 500, and logged
+            if client.serving is not self:
+                raise
             _log.exception("unexpected error")
             answer = refusal(Internal(), self._asked.request_id)
-        self._client.send(answer)
+        if client.serving is self:
+            client.send(answer)
 
 
 def _too_large() -> PayloadTooLarge:

@@ -47,6 +47,13 @@ class Fields(msgspec.Struct, eq=False):
     noted: object = None
     texts: object = None
 
+    def first(self, meant: bytes) -> str | None:
+        """The value of the first field of this meaning, as text (Latin-1: every value is one)."""
+        for name, value in self.known:
+            if name == meant:
+                return value.decode("latin-1")
+        return None
+
     @property
     def all(self) -> list[Field]:
         """Names, as they were spelled, and values."""
@@ -55,24 +62,17 @@ class Fields(msgspec.Struct, eq=False):
 
 def read_fields(data: bytes, start: int, end: int, names: Names, most: int) -> Fields:
     """The field lines between ``start`` and ``end``, which is behind the last one's CRLF; ``most`` lines."""
-    lines: list[Line] = []
-    plain: list[bytes] = []
-    known: list[Field] = []
-    if start < end:
-        texts = data[start : end - 2].split(b"\r\n")
-        if len(texts) > most:
-            raise HeadTooLarge(f"more than {most} fields")
-        remembered = names.lines
-        for text in texts:
-            line = remembered.get(text)
-            if line is None:
-                line = _read(text, names)
-            lines.append(line)
-            if line[0]:
-                known.append(line[1])
-            else:
-                plain.append(line[3])
-    return Fields(lines, plain, known, frozenset([meant for meant, _ in known]))
+    texts = data[start : end - 2].split(b"\r\n") if start < end else []
+    if len(texts) > most:
+        raise HeadTooLarge(f"more than {most} fields")
+    known = names.lines.get
+    lines = [known(text) or _read(text, names) for text in texts]
+    return Fields(
+        lines,
+        [line[3] for line in lines if not line[0]],
+        [line[1] for line in lines if line[0]],
+        frozenset([line[0] for line in lines if line[0]]),
+    )
 
 
 def _read(text: bytes, names: Names) -> Line:
