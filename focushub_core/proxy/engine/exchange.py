@@ -14,12 +14,13 @@ Rules that hold here:
   same upstream, on a new one, and nobody is to blame. Others get a 502 problem: the upstream may have had it.
 * What waits for an upstream that proves to be frozen goes elsewhere, if it is replayable and there is an elsewhere.
   It is not counted against the budget of retries: it costs the upstream nothing.
+* A client may shorten the time that it waits; an upstream is blamed for being late only if it had half of ours. Else
+  any client could have every upstream ejected.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from focushub_core import deadline
@@ -68,7 +69,7 @@ class Exchange:
     # the request's body
     wants_body = False
     _collecting = False
-    _kept: Sequence[bytes] = ()
+    _kept: list[bytes] | None = None  # what of it is at hand, if it is collected
     _sent = False  # pieces of it went to an upstream: it is not at hand any more
     # the answer
     _answer: ResponseHead | None = None
@@ -92,7 +93,7 @@ class Exchange:
         self._id = request_id
         self._seconds = engine.timeouts.answer_s
         if b"x-request-timeout-ms" in head.fields.meant:
-            self._seconds = deadline.take_up(_timeout_of(head), self._seconds)
+            self._seconds = deadline.take_up(head.fields.first(b"x-request-timeout-ms"), self._seconds)
         self._tried: list[Upstream] = []
         self._parts: list[bytes] = []  # of the answer
         self.body_over = not head.framing
@@ -105,14 +106,15 @@ class Exchange:
         framing = self._head.framing
         if framing and 0 < framing <= KEPT and not self._head.expects:
             self._collecting = self.wants_body = True
+            self._kept = []
             self._deadline = float("inf")  # the client has the rate of its body to keep
             return
         self._due(now)
         self._attempt(now)
 
     def on_body(self, data: bytes) -> None:
-        if self._collecting:
-            self._kept = [*self._kept, data]
+        if self._collecting and self._kept is not None:
+            self._kept.append(data)
             return
         if (link := self._link) is None:
             return  # its answer is there; this is on its way already
@@ -312,7 +314,8 @@ class Exchange:
             self._deadline = now + self._seconds
         if now >= self._deadline and not self._over:
             problem = GatewayTimeout("no answer in time", code="upstream_timeout")
-            self._failed(Stage.SENT, Outcome.FAULTY, problem, last=True)
+            blamed = 2 * self._seconds >= self._engine.timeouts.answer_s
+            self._failed(Stage.SENT, Outcome.FAULTY if blamed else None, problem, last=True)
         return self._deadline
 
     # ----------------------------------------------------------------------------------------------------------
@@ -351,12 +354,15 @@ class Exchange:
         self.on_gone()
         self._client.break_off(self._answer.status)
 
-    def _failed(self, stage: Stage, outcome: Outcome, problem: FocusHubError, *, last: bool = False) -> None:
-        """Ask another one, or tell the client."""
+    def _failed(
+        self, stage: Stage, outcome: Outcome | None, problem: FocusHubError, *, last: bool = False
+    ) -> None:
+        """Ask another one, or tell the client. Without an ``outcome`` the upstream is not to blame."""
         assert self._upstream is not None
         now = self._engine.clock()
         _log.info("%s: %s failed: %s", self._pool.name, self._upstream.url, problem.code)
-        self._observe(outcome)
+        if outcome is not None:
+            self._observe(outcome)
         if not last and self._may_go_elsewhere(stage, now, free=stage is Stage.CONNECT):
             self._go_elsewhere(stage.name.lower(), now)
             return
@@ -406,10 +412,3 @@ class Exchange:
     def _finish(self, status: int) -> None:
         self._over = True
         self._client.finished(status, self._engine.clock())
-
-
-def _timeout_of(head: RequestHead) -> str | None:
-    return next(
-        (value.decode("latin-1") for name, value in head.fields.known if name == b"x-request-timeout-ms"),
-        None,
-    )
