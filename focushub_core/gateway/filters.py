@@ -3,7 +3,7 @@
 Rules that hold here:
 
 * A bad token is counted against its address before it is refused. On public routes nobody asks for one: a stale token
-  must not keep anybody from logging in.
+  must not keep anybody from logging in. Of two tokens none is taken: a service could take the other one.
 * What can be said at once is: a token that was verified before, permits that are leased. Only what has to be waited for
   costs a task.
 * What the limits say, and whether a page may read the answer, stands on every answer, refusals too.
@@ -16,7 +16,7 @@ from time import perf_counter
 
 import msgspec
 
-from focushub_core.errors import FocusHubError
+from focushub_core.errors import FocusHubError, Unauthorized
 from focushub_core.gateway.routes import Match
 from focushub_core.http.cors import Cors
 from focushub_core.identity.user import User
@@ -35,6 +35,8 @@ class Seen(msgspec.Struct):
     """What a request's fields say that decides on its way; read once for all requests with the same fields."""
 
     authorization: str | None = None
+    repeated: bool = False
+    """Whether there is another ``Authorization``."""
     origin: str | None = None
     preflight: bool = False
     forwarded: tuple[str, ...] = ()
@@ -47,8 +49,8 @@ class Seen(msgspec.Struct):
 class Request(msgspec.Struct):
     """A request on its way through the filters.
 
-    ``match`` is the service that it is for, if any; ``label`` its route's; ``user`` who asks, ``rejected`` why their
-    token is not good; ``told`` what every answer to it carries.
+    ``path`` is decoded; ``match`` is the service that it is for, if any; ``label`` its route's; ``user`` who asks,
+    ``rejected`` why their token is not good; ``told`` what every answer to it carries.
     """
 
     path: bytes
@@ -92,7 +94,9 @@ class Filters:
             request.told = _fields_of(self._cors, seen.origin)
             if seen.preflight and seen.origin is not None and request.head.method == b"OPTIONS":
                 return Route(request.label, handler=self._preflight, told=request.told, user=seen.origin)
-        if seen.authorization is not None and not (request.match is not None and request.match.public):
+        if seen.repeated:
+            request.rejected = Unauthorized("Send one Authorization field.", code="invalid_request")
+        elif seen.authorization is not None and not (request.match is not None and request.match.public):
             if seen.user is None or not self._verifier.holds(seen.user):
                 return self._identify(request, then)
             request.user = seen.user
@@ -102,6 +106,7 @@ class Filters:
         seen = Seen()
         for name, value in head.fields.known:
             if name == b"authorization":
+                seen.repeated = seen.authorization is not None
                 seen.authorization = value.decode("latin-1")
             elif name == b"origin":
                 seen.origin = value.decode("latin-1")
@@ -147,7 +152,7 @@ class Filters:
         counting = self._counting
         charges = counting.charges(
             request.head.method.decode(),
-            request.path.decode() if counting.by_path else "",
+            request.path.decode("utf-8", "replace") if counting.by_path else "",
             request.label,
             user=None if request.user is None else request.seen.user_text,
             peer=request.side.peer.decode(),

@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, ClassVar
+from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
@@ -160,6 +161,8 @@ class Gateway(RoutedPart, ProxyPart):
     # A request's way ------------------------------------------------------------------------------------------
 
     def route(self, path: bytes, head: RequestHead, side: Side) -> Route | Awaitable[Route]:
+        if b"%" in path:  # who serves it decodes it: what holds for a path holds for all its spellings
+            path = unquote_to_bytes(path)
         own = self._hosted.label(path)
         match = self.table.match(path) if own is None else None
         label = own or (match.prefix if match is not None else UNMATCHED)

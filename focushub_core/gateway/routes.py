@@ -4,8 +4,8 @@ Rules that hold here:
 
 * A prefix matches whole segments: ``/v1/tasks`` takes ``/v1/tasks`` and ``/v1/tasks/1``, never ``/v1/tasksheet``.
   The longest prefix wins.
-* What is matched is what is sent on, byte for byte. A path that a service could read differently does not come here:
-  the proxy has refused it (`focushub_core.proxy.targets`).
+* A path is matched without its percent-encoding, as a service reads it (RFC 3986 section 6.2.2.2), and sent on as it
+  came. One that could be read in two ways does not come here: the proxy has refused it (`focushub_core.proxy.targets`).
 * ``/internal`` is never routed, whatever the table says.
 """
 
@@ -38,7 +38,7 @@ class RouteTable:
         }
 
     def match(self, path: bytes) -> Match | None:
-        """The service of ``path``, without its query, or None."""
+        """The service of ``path``, decoded and without its query, or None."""
         if path.startswith(_INTERNAL) and _under(path, _INTERNAL):
             return None
         above = path

@@ -79,8 +79,9 @@ def bearer(authorization: str | None) -> str:
     if authorization is None:
         raise Unauthorized("Send an access token: Authorization: Bearer <token>.")
     scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = token.strip(" ")  # other white space, above ASCII, is not the same to everybody
+    if scheme.lower() != "bearer" or not token or not token.isascii():
         raise Unauthorized(
             "The Authorization field is not of the form: Bearer <token>.", code="invalid_request"
         )
-    return token.strip()
+    return token

@@ -3,7 +3,8 @@
 Rules that hold here:
 
 * A target is passed on as it was written, so it must mean the same to everybody: no dot segment, spelled out or in
-  percent-encoding, no encoded slash or backslash, no backslash, no fragment.
+  percent-encoding, with or without parameters (``..;x``, which some servers leave out), no encoded slash or backslash,
+  no backslash, no fragment.
 * A route is a prefix of whole segments: ``/v1`` takes ``/v1`` and ``/v1/tasks``, not ``/v10``.
 """
 
@@ -13,7 +14,7 @@ import re
 
 _AMBIGUOUS = re.compile(
     r"""
-      (?:/|%2f) (?:\.|%2e){1,2} (?:/|%2f|\?|\Z)   # /../ or /./ in any spelling
+      (?:/|%2f) (?:\.|%2e){1,2} (?:/|%2f|;|%3b|\Z)   # /../ or /./ in any spelling
     | %2f | %5c | \\ | \# | %00
     | [\x00-\x20\x7f]
     """,
