@@ -5,6 +5,7 @@ Rules that hold here:
 * Keys are fetched when first needed and kept; they are fetched anew when they are older than ``MAX_AGE`` or a
   token names a key that is not among them, but then at most once per ``MIN_INTERVAL``: a thousand made-up key ids
   cause one fetch.
+* A fetch is everybody's: who goes away while waiting for it does not take it from the others.
 * When auth is away, the keys at hand go on serving. Without any the answer is 503, never 401: it is not the
   client's fault.
 """
@@ -80,15 +81,18 @@ class KeySource:
         self._keys: Keys = {}
         self._fetched_at: float | None = None
         self._attempted_at: float | None = None
-        self._turn = asyncio.Lock()
+        self._renewal: asyncio.Task[None] | None = None
 
     async def keys_for(self, kid: str) -> Keys:
         """The keys at hand, with ``kid`` among them if auth has it; raises `Unavailable` when there are none."""
-        being_fetched = kid not in self._keys and self._turn.locked()
-        if being_fetched or self._due(kid):
-            async with self._turn:  # whoever waited finds the keys that the first one fetched
-                if self._due(kid):
-                    await self._renew()
+        renewal = self._renewal
+        if renewal is None and self._due(kid):
+            self._attempted_at = self._clock()
+            renewal = self._renewal = asyncio.create_task(self._renew(), name="keys")
+        elif kid in self._keys:
+            renewal = None
+        if renewal is not None:
+            await asyncio.shield(renewal)
         if self._fetched_at is None:
             raise Unavailable("Tokens cannot be verified at the moment.", code="identity_unavailable")
         return self._keys
@@ -105,12 +109,13 @@ class KeySource:
         return None if moment is None else self._clock() - moment
 
     async def _renew(self) -> None:
-        self._attempted_at = self._clock()
         try:
             self._keys = parse(await self._fetch())
             self._fetched_at = self._clock()
         except (OSError, TimeoutError, aiohttp.ClientError, ValueError) as error:
             _log.warning("cannot fetch the keys that tokens are verified with", extra={"reason": str(error)})
+        finally:
+            self._renewal = None
 
 
 async def download(url: str) -> bytes:
