@@ -1,0 +1,738 @@
+"""What clients try that mean no good, byte by byte: to come in without a token, as somebody else, or too often; and to
+have others pay for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import cast
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from uuid_utils.compat import uuid7
+
+from focushub_core import Secret, Service, ServiceSettings, User, get
+from focushub_core.gateway import Gateway, GatewaySettings, Section
+from focushub_core.proxy.http1 import End, RequestHead, RequestReader, ResponseHead, ResponseReader
+from focushub_core.stack import parse
+from focushub_core.testing import TokenMint
+
+STACK = """
+[stack]
+name = "shop"
+[gateway]
+replicas = 1
+[services.auth]
+port = 3001
+prefixes = ["/v1/auth", "/v1/me"]
+public = ["/v1/auth"]
+[services.task]
+port = 3002
+prefixes = ["/v1/tasks"]
+day_aware = ["/v1/tasks/today"]
+[limits.user]
+quota = 5
+by = "user"
+[limits.address]
+quota = 50
+by = "address"
+[limits.login]
+quota = 3
+by = "address"
+routes = ["/v1/auth/login"]
+"""
+
+
+class Reply:
+    """An answer: its status, fields (lower case) and body."""
+
+    def __init__(self, head: ResponseHead) -> None:
+        self.status = head.status
+        self.lines = [(name.lower(), value) for name, value in head.fields.all]
+        self.fields = dict(self.lines)
+        self.body = b""
+
+    @property
+    def code(self) -> object:
+        """Of a problem."""
+        return json.loads(self.body).get("code")
+
+
+class Wire:
+    """One connection to the gateway, in bytes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+        self._answers = ResponseReader()
+
+    async def ask(self, *requests: bytes) -> list[Reply]:
+        """The answers to these requests, sent at once."""
+        self.writer.write(b"".join(requests))
+        return [await self.reply(request[:4] == b"HEAD") for request in requests]
+
+    async def reply(self, to_head: bool = False) -> Reply:
+        """The next answer."""
+        self._answers.expect(b"HEAD" if to_head else b"GET")
+        found: Reply | None = None
+        async with asyncio.timeout(8):
+            while True:
+                event = self._answers.next()
+                if isinstance(event, ResponseHead):
+                    found = Reply(event)
+                elif isinstance(event, bytes):
+                    assert found is not None
+                    found.body += event
+                elif isinstance(event, End):
+                    assert found is not None
+                    if found.status >= 200:
+                        return found
+                else:
+                    data = await self.reader.read(65536)
+                    assert data, "the connection ended"
+                    self._answers.receive(data)
+
+    def reset(self) -> None:
+        """Close it so that the other side sees at once that nobody is there."""
+        connection = self.writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+    async def close(self) -> None:
+        """Close it at once."""
+        self.writer.transport.abort()
+        with suppress(ConnectionError):
+            await self.writer.wait_closed()
+
+    async def ended(self) -> bool:
+        """Whether nothing more comes."""
+        async with asyncio.timeout(8):
+            return not await self.reader.read(1)
+
+
+class Upstream:
+    """A service that reads by the kit's own reader, remembers what it is asked, and answers as told."""
+
+    def __init__(self) -> None:
+        self.heads: list[RequestHead] = []
+        self.bodies: list[bytes] = []
+        self.delay_s = 0.0
+        self.connections: set[Upstream.Connection] = set()
+
+    async def start(self, running: AsyncExitStack) -> None:
+        """Listen until the end."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Upstream.Connection(self), "127.0.0.1", 0)
+        running.push_async_callback(self._close, server)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    @property
+    def targets(self) -> list[bytes]:
+        """What was asked for."""
+        return [head.target for head in self.heads]
+
+    def sent(self, name: bytes) -> list[bytes]:
+        """The values of a field in the last request."""
+        return [value for given, value in self.heads[-1].fields.all if given.lower() == name]
+
+    async def _close(self, server: asyncio.Server) -> None:
+        server.close()
+        for connection in self.connections:
+            connection.transport.abort()
+        await asyncio.sleep(0)
+
+    class Connection(asyncio.Protocol):
+        transport: asyncio.Transport
+
+        def __init__(self, upstream: Upstream) -> None:
+            self._upstream = upstream
+            self._requests = RequestReader()
+            self._body = b""
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = cast(asyncio.Transport, transport)
+            self._upstream.connections.add(self)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._upstream.connections.discard(self)
+
+        def data_received(self, data: bytes) -> None:
+            upstream = self._upstream
+            self._requests.receive(data)
+            while (event := self._requests.next()) is not None:
+                if isinstance(event, RequestHead):
+                    self._asks_whether_it_is_ready = event.target == b"/readyz"
+                    if not self._asks_whether_it_is_ready:
+                        upstream.heads.append(event)
+                elif isinstance(event, bytes):
+                    self._body += event
+                elif self._asks_whether_it_is_ready:
+                    self._answer(b"{}")
+                else:
+                    upstream.bodies.append(self._body)
+                    self._body = b""
+                    said = b'{"target":"%b"}' % upstream.heads[-1].target
+                    asyncio.get_running_loop().call_later(upstream.delay_s, self._answer, said)
+
+        def _answer(self, said: bytes) -> None:
+            self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said))
+
+
+class Shop(Gateway):
+    mint = TokenMint()
+
+    async def fetch_keys(self) -> bytes:
+        return self.mint.document()
+
+    async def person_fields(self, user: User, authorization: str) -> dict[str, str]:
+        return {"X-User-Day": f"of {user.id}"}
+
+    @get("/v1/both")
+    async def both(self, request: web.Request, user: User) -> dict[str, object]:
+        sections = [Section("tasks", "task", "/v1/tasks")]
+        return (await self.aggregate(request, sections, {})).sections() | {"user": str(user.id)}
+
+    def add_routes(self, app: web.Application) -> None:
+        super().add_routes(app)
+        app.router.add_post("/heard", self.heard)
+        app.router.add_get("/heard", self.heard)
+        app.router.add_get("/echo", self.echo)
+        app.router.add_get("/hangs", self.hangs)
+        app.router.add_get("/gives-up", self.gives_up)
+
+    async def heard(self, request: web.Request) -> web.Response:
+        fields = [[name.lower(), value] for name, value in request.headers.items()]
+        return web.json_response({"fields": fields, "body": await request.text()})
+
+    async def echo(self, request: web.Request) -> web.Response:
+        return web.Response(headers={"X-Echo": request.query["q"]})
+
+    async def hangs(self, _: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    async def gives_up(self, _: web.Request) -> web.Response:
+        waited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waited.cancel()
+        await waited
+        return web.Response()
+
+
+class Rig:
+    """A gateway in front of two services."""
+
+    def __init__(self, gateway: Shop, auth: Upstream, task: Upstream, running: AsyncExitStack) -> None:
+        self.gateway, self.auth, self.task = gateway, auth, task
+        self.ann, self.bob = uuid7(), uuid7()
+        self.token = Shop.mint.token(self.ann).encode()
+        self.bobs = Shop.mint.token(self.bob).encode()
+        self._running = running
+
+    async def connect(self) -> Wire:
+        """A new connection."""
+        port = int(self.gateway.url.rpartition(":")[2])
+        wire = Wire(*await asyncio.open_connection("127.0.0.1", port))
+        self._running.push_async_callback(wire.close)
+        return wire
+
+    async def ask(self, *requests: bytes) -> list[Reply]:
+        """The answers to these requests, sent at once on a connection of their own."""
+        return await (await self.connect()).ask(*requests)
+
+    @property
+    def bearer(self) -> bytes:
+        """Ann's ``Authorization``, as a line."""
+        return b"Authorization: Bearer %b" % self.token
+
+
+def request(target: bytes, *lines: bytes, method: bytes = b"GET", body: bytes = b"") -> bytes:
+    """A request as bytes."""
+    framed = (b"Content-Length: %d" % len(body),) if body else ()
+    head = b"\r\n".join([b"%b %b HTTP/1.1" % (method, target), b"Host: shop", *lines, *framed])
+    return head + b"\r\n\r\n" + body
+
+
+Start = Callable[..., Awaitable[Rig]]
+
+
+@pytest_asyncio.fixture
+async def start(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
+    async with AsyncExitStack() as running:
+
+        async def start(more: str = "", **settings: object) -> Rig:
+            auth, task = Upstream(), Upstream()
+            await auth.start(running)
+            await task.start(running)
+            monkeypatch.setenv("AUTH_SERVICE_URL", auth.url)
+            monkeypatch.setenv("TASK_SERVICE_URL", task.url)
+            given = {"auth_jwks_url": "unused", "port": 0, "focushub_env": "production", **settings}
+            gateway = Shop(GatewaySettings(**given), stack=parse(STACK + more, Path("/nowhere")))
+            await gateway.listen()
+            running.push_async_callback(gateway.stop, 0.0)
+            return Rig(gateway, auth, task, running)
+
+        yield start
+
+
+# Nobody comes in without a token ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/v1/auth/../tasks", b"/v1/auth/..", b"/v1/auth/.", b"/v1/auth/%2e%2e/tasks", b"/v1/auth/.%2E/me",
+        b"/v1/auth%2f..%2ftasks", b"/v1/auth/..%2ftasks", b"/v1/auth/..%5ctasks", b"/v1/auth/..\\tasks",
+        b"/v1/auth/..;/tasks", b"/v1/auth/..;x=1/tasks", b"/v1/auth/%2e%2e;/tasks", b"/v1/auth/..%3b/tasks",
+        b"//v1/auth", b"/v1/auth#/../tasks", b"/v1/auth%00",
+    ],
+)  # fmt: skip
+async def test_a_path_that_could_lead_out_of_what_is_public_is_refused(start: Start, target: bytes) -> None:
+    rig = await start()
+    (reply,) = await rig.ask(request(target))
+    assert (reply.status, reply.code) == (400, "ambiguous_path")
+    assert rig.auth.heads + rig.task.heads == []
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (b"/v1/tasks", 401), (b"/v1/tasks/", 401), (b"/v1/tasks/..a", 401), (b"/v1/tasks?/v1/auth", 401),
+        (b"/v1/me/auth", 401), (b"/v1/%74asks", 401), (b"/%761/tasks", 401), (b"/v1/t%61sks/today", 401),
+        (b"/v1/tasks;/v1/auth", 404), (b"/v1/authx", 404), (b"/v1/AUTH", 404), (b"/V1/auth", 404),
+        (b"/v1//auth", 404), (b"/v1/auth./x", 404), (b"/v1/auth;/me", 404), (b"/v1/%2574asks", 404),
+        (b"/internal/auth", 404), (b"/%69nternal", 404), (b"/v1/auth%20", 404), (b"/v1/%ff%fe", 404),
+        (b"http://shop/v1/tasks", 401), (b"http://shop", 404), (b"http://shop?x", 404),
+        (b"http://else/v1/auth", 400), (b"https://shop/v1/auth", 400), (b"shop/v1/auth", 400), (b"*", 400),
+    ],
+)  # fmt: skip
+async def test_without_a_token_no_spelling_of_a_path_and_no_method_reaches_a_service(
+    start: Start, target: bytes, status: int
+) -> None:
+    rig = await start()
+    for method in (b"GET", b"HEAD", b"OPTIONS", b"POST", b"get", b"PROPFIND", b"AUTH"):
+        (reply,) = await rig.ask(request(target, method=method))
+        assert (method, reply.status) == (method, status)
+    assert rig.auth.heads + rig.task.heads == []
+
+
+async def test_what_looks_like_a_preflight_reaches_no_service(start: Start) -> None:
+    rig = await start('[gateway.cors]\nallow = ["https://app.example"]')
+    asks = (b"Origin: https://app.example", b"Access-Control-Request-Method: GET")
+    for method, status in ((b"OPTIONS", 204), (b"GET", 401), (b"options", 401), (b"POST", 401)):
+        (reply,) = await rig.ask(request(b"/v1/tasks", *asks, method=method))
+        assert reply.status == status
+    for lines in (asks[:1], asks[1:], (b"Origin:", asks[1]), (b"Origin: null", asks[1])):
+        (reply,) = await rig.ask(request(b"/v1/tasks", *lines, method=b"OPTIONS"))
+        assert reply.status in (401, 403)
+    assert rig.task.heads == []
+
+
+# Nobody is taken for somebody else -----------------------------------------------------------------------------
+
+
+async def test_the_same_fields_with_another_token_are_another_person(start: Start) -> None:
+    """Heads are remembered across connections and requests: whose token it is goes with the token alone."""
+    rig = await start()
+    for _ in range(2):
+        for token, person in (
+            (rig.token, rig.ann),
+            (rig.bobs, rig.bob),
+            (b"x" + rig.token, None),
+            (b"", None),
+        ):
+            wire = await rig.connect()
+            lines = (b"X-Request-Id: 12345678", b"Authorization: Bearer %b" % token)
+            first, second = await wire.ask(
+                request(b"/v1/tasks/today", *lines), request(b"/v1/tasks/today", *lines)
+            )
+            if person is None:
+                assert (first.status, second.status) == (401, 401)
+            else:
+                assert (first.status, second.status) == (200, 200)
+                assert rig.task.sent(b"authorization") == [b"Bearer " + token]
+                assert rig.task.sent(b"x-user-day") == [b"of %b" % str(person).encode()]
+    (reply,) = await rig.ask(request(b"/v1/tasks/today", b"X-Request-Id: 12345678"))
+    assert reply.status == 401
+
+
+async def test_a_token_that_ended_between_two_requests_on_a_connection_is_refused(start: Start) -> None:
+    rig = await start()
+    now = 1_000_000_000.0
+    rig.gateway.verifier._clock = lambda: now
+    rig.token = Shop.mint.token(rig.ann, now=now).encode()
+    wire = await rig.connect()
+    assert (await wire.ask(request(b"/v1/tasks", rig.bearer)))[0].status == 200
+    now += 86_400
+    assert (await wire.ask(request(b"/v1/tasks", rig.bearer)))[0].status == 401
+    assert (await rig.ask(request(b"/v1/tasks", rig.bearer)))[0].status == 401
+
+
+@pytest.mark.parametrize("target", [b"/v1/tasks/today", b"/v1/both", b"/v1/auth/logout"])
+async def test_two_tokens_are_none(start: Start, target: bytes) -> None:
+    """Of several fields we could take one and a service another."""
+    rig = await start()
+    anns, bobs = rig.bearer, b"authorization: Bearer " + rig.bobs
+    for lines in ((anns, bobs), (bobs, anns), (anns, anns), (b"Authorization:", anns)):
+        (reply,) = await rig.ask(request(target, *lines))
+        assert (reply.status, reply.code) == (401, "invalid_request")
+    assert rig.auth.heads + rig.task.heads == []
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "status"),
+    [
+        (b"Bearer ", b"", 200), (b"bearer ", b"", 200), (b"Bearer   ", b" \t", 200), (b"Bearer\t", b"", 401),
+        (b"Bearer \xa0", b"", 401), (b"Bearer ", b"\xa0", 401), (b"Bearer \x85", b"", 401),
+        (b"Bearer \xc2\xa0", b"", 401), (b"Bearer ", b",Bearer x", 401), (b"Bearer ", b" x", 401),
+        (b"Basic ", b"", 401), (b"", b"", 401), (b"Bearer,", b"", 401), (b"\xff ", b"", 401),
+    ],
+)  # fmt: skip
+async def test_a_token_is_taken_in_one_form_only(
+    start: Start, before: bytes, behind: bytes, status: int
+) -> None:
+    rig = await start()
+    for target in (b"/v1/tasks", b"/v1/both"):
+        (reply,) = await rig.ask(request(target, b"Authorization: " + before + rig.token + behind))
+        assert reply.status == status
+
+
+async def test_a_service_takes_a_token_in_the_same_form(start: Start) -> None:
+    class Tasks(Service):
+        name = "task-service"
+
+        async def fetch_keys(self) -> bytes:
+            return Shop.mint.document()
+
+        @get("/v1/tasks")
+        async def all(self, user: User) -> dict[str, str]:
+            return {"user": str(user.id)}
+
+    rig = await start()
+    async with TestServer(Tasks(ServiceSettings()).application()) as server:
+        for behind, status in ((b"", 200), (b"\xa0", 401), (b"\xc2\xa0", 401), (b"\xff", 401)):
+            wire = Wire(*await asyncio.open_connection("127.0.0.1", server.port))
+            (reply,) = await wire.ask(request(b"/v1/tasks", rig.bearer + behind))
+            await wire.close()
+            assert reply.status == status
+
+
+# Nobody says what is ours to say -------------------------------------------------------------------------------
+
+
+FORGED = (
+    b"X-User-Id: root", b"x-user-day: forged", b"X_User_Id: root", b"x-User_Day: forged", b"X-Forwarded-For: 6.6.6.6",
+    b"X_Forwarded_For: 6.6.6.6", b"Forwarded: for=6.6.6.6", b"X-Real-IP: 6.6.6.6", b"X_Request_Id: forgedforged",
+    b"X-Explain: secret", b"X_Explain: secret", b"X_Request_Timeout_Ms: 1", b"Proxy: 6.6.6.6",
+)  # fmt: skip
+
+
+async def test_what_is_ours_to_say_reaches_no_service_however_it_is_spelled(start: Start) -> None:
+    rig = await start()
+    names = {line.partition(b":")[0].lower().replace(b"_", b"-") for line in FORGED}
+    for lines in (FORGED, FORGED[::-1], (*FORGED, b"Connection: x-request-id, x-forwarded-for, via")):
+        await rig.ask(request(b"/v1/tasks", *lines, rig.bearer))
+        sent = [
+            (name.lower(), value)
+            for name, value in rig.task.heads[-1].fields.all
+            if name.lower().replace(b"_", b"-") in names
+        ]
+        said = dict(sent)
+        assert sorted(name for name, _ in sent) == [
+            b"x-forwarded-for", b"x-request-id", b"x-request-timeout-ms",
+        ]  # fmt: skip
+        assert said[b"x-forwarded-for"] == b"127.0.0.1"
+        assert b"forged" not in said[b"x-request-id"]
+        assert int(said[b"x-request-timeout-ms"]) > 1000
+
+
+async def test_trailers_say_nothing_that_is_ours_to_say(start: Start) -> None:
+    rig = await start()
+    chunked = request(b"/v1/tasks", rig.bearer, b"Transfer-Encoding: chunked", method=b"POST")
+    trailers = b"X-User-Id: root\r\nAuthorization: Bearer x\r\nX-Forwarded-For: 6.6.6.6\r\n"
+    (reply,) = await rig.ask(chunked + b"2\r\nhi\r\n0\r\n" + trailers + b"\r\n")
+    assert (reply.status, rig.task.bodies) == (200, [b"hi"])
+    assert b"X-User-Id" not in dict(rig.task.heads[-1].fields.all)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (b"X-Request-Id: first-first", b"X-Request-Id: second-second"),
+        (b"Accept: */*", b"X-Request-Id: first-first", b"x-request-id: second-second"),
+        (b"Accept: */*", b"x-request-id: first-first", b"X-Request-Id: second-second"),
+        (b"Accept: */*", b"X-Request-Id: a b", b"X-Request-Id: second-second", b"Accept: */*"),
+        (b"X-Request-Id:12345678", b"X-Request-Id:\t12345678", b"X-Request-Id: 12345678 "),
+        (b"X-Request-Id: \xff\xff\xff\xff\xff\xff\xff\xff",),
+        (b"Accept: */*", b"X-Request-Id: short"),
+    ],
+)
+async def test_a_request_has_one_id_at_every_hop_and_in_its_answer(
+    start: Start, lines: Sequence[bytes]
+) -> None:
+    rig = await start()
+    (reply,) = await rig.ask(request(b"/v1/tasks", *lines, rig.bearer))
+    assert [value for name, value in reply.lines if name == b"x-request-id"] == rig.task.sent(b"x-request-id")
+    (own,) = await rig.ask(request(b"/heard", *lines))
+    heard = [value for name, value in json.loads(own.body)["fields"] if name == "x-request-id"]
+    assert heard == [own.fields[b"x-request-id"].decode()]
+
+
+async def test_an_own_route_hears_nothing_that_only_we_say(start: Start) -> None:
+    rig = await start()
+    (reply,) = await rig.ask(request(b"/heard", b"X-User-Id: root", b"x_user_day: x", b"X-User-Day: forged"))
+    assert [name for name, _ in json.loads(reply.body)["fields"] if name.startswith("x-user")] == []
+
+
+async def test_who_does_not_know_the_secret_is_told_nothing_and_passes_none_on(start: Start) -> None:
+    rig = await start(explain_secret=Secret("open-sesame-open-sesame"))
+    wrong, right = b"X-Explain: wrong", b"X-Explain: open-sesame-open-sesame"
+    for lines in ((wrong,), (wrong, right), (b"x_explain: open-sesame-open-sesame",)):
+        (reply,) = await rig.ask(request(b"/v1/tasks", *lines, rig.bearer))
+        assert reply.status == 200
+        assert b"server-timing" not in reply.fields
+        assert rig.task.sent(b"x-explain") == []
+
+
+# Nobody gets more than their share -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        b"/v1/auth/%6cogin",
+        b"/v1/auth/log%69n",
+        b"/%76%31/auth/login",
+        b"/v1/auth/login/",
+        b"/v1/auth/login?x=1",
+    ],
+)
+async def test_a_limit_holds_for_every_spelling_of_its_path(start: Start, spelled: bytes) -> None:
+    """RFC 3986 section 6.2.2.2: services decode what need not have been encoded."""
+    rig = await start()
+    replies = [(await rig.ask(request(spelled, method=b"POST")))[0].status for _ in range(4)]
+    assert replies == [200] * 3 + [429]
+    assert rig.auth.targets == [spelled] * 3
+
+
+async def test_neither_new_connections_nor_fields_nor_pipelining_nor_trailers_are_more_permits(
+    start: Start,
+) -> None:
+    rig = await start()
+    spoofed = [
+        request(b"/v1/auth/login", b"X-Forwarded-For: 6.6.6.%d" % n, b"X-Request-Id: %012d" % n)
+        for n in range(5)
+    ]
+    replies = await rig.ask(*spoofed)
+    assert [reply.status for reply in replies] == [200] * 3 + [429] * 2
+    for lines in (
+        (b"Forwarded: for=7.7.7.7",),
+        (b"X-Real-IP: 7.7.7.7",),
+        (b"Connection: x-forwarded-for",),
+        (),
+    ):
+        (reply,) = await rig.ask(request(b"/v1/auth/login", *lines))
+        assert reply.status == 429
+
+
+@pytest.mark.parametrize("target", [b"/nowhere", b"/heard", b"/v1/tasks", b"/openapi.json"])
+async def test_what_nobody_serves_and_what_we_serve_ourselves_counts_as_well(
+    start: Start, target: bytes
+) -> None:
+    rig = await start()
+    wire = await rig.connect()
+    replies = await wire.ask(*[request(target)] * 51)
+    assert replies[-1].status == 429
+    assert 429 not in [reply.status for reply in replies[:-1]]
+
+
+# Nobody has others pay for them --------------------------------------------------------------------------------
+
+
+async def test_a_client_in_a_hurry_blames_no_service(start: Start) -> None:
+    """A service is ejected for what it does, not for what a client allows it."""
+    rig = await start()
+    rig.auth.delay_s = 0.4
+    for _ in range(2):
+        asked = [
+            rig.ask(request(b"/v1/auth/slow", b"X-Request-Timeout-Ms: 1", b"X-Hurry: %d" % n))
+            for n in range(8)
+        ]
+        replies = [replies[0] for replies in await asyncio.gather(*asked)]
+        assert {(reply.status, reply.code) for reply in replies} == {(504, "upstream_timeout")}
+    upstream = rig.gateway.pool_of["auth"].upstreams[0]
+    assert (upstream.health.faulty, upstream.health.ejected) == (0, 0)
+
+
+@pytest.mark.parametrize("value", [b"-5", b"1e9", b"99999999999", b"+1", b"\xff", b"", b"1, 2", b"0x1"])
+async def test_a_time_that_is_none_changes_nothing(start: Start, value: bytes) -> None:
+    rig = await start()
+    line = b"X-Request-Timeout-Ms: " + value
+    (reply,) = await rig.ask(request(b"/v1/tasks", line, rig.bearer))
+    assert reply.status == 200
+    assert 29_000 < int(rig.task.sent(b"x-request-timeout-ms")[0]) <= 30_000
+    (own,) = await rig.ask(request(b"/heard", line))
+    assert own.status == 200
+
+
+async def test_what_a_handler_echoes_adds_no_field(start: Start) -> None:
+    rig = await start()
+    for text in (b"a%0d%0aX-Evil:%201", b"a%0aX-Evil:%201", b"a%0dX-Evil:%201", b"%00"):
+        wire = await rig.connect()
+        (reply,) = await wire.ask(request(b"/echo?q=" + text))
+        assert (reply.status, b"x-evil" in reply.fields) == (500, False)
+    (reply,) = await rig.ask(request(b"/echo?q=%E2%82%AC"))
+    assert (reply.status, reply.fields[b"x-echo"]) == (200, "€".encode())
+
+
+async def test_a_handler_that_gives_up_is_a_500_and_says_nothing(start: Start) -> None:
+    rig = await start()
+    (reply,) = await rig.ask(request(b"/gives-up"))
+    assert (reply.status, reply.code) == (500, "internal_error")
+    assert json.loads(reply.body)["detail"] == "Internal Server Error"
+
+
+async def test_an_own_route_has_as_long_as_a_service(start: Start) -> None:
+    rig = await start(answer_timeout_s=0.3)
+    (reply,) = await rig.ask(request(b"/hangs"))
+    assert reply.status == 504
+
+
+async def test_a_body_for_an_own_route_is_not_waited_for_for_ever(start: Start) -> None:
+    rig = await start(answer_timeout_s=0.3)
+    wire = await rig.connect()
+    wire.writer.write(request(b"/heard", b"Content-Length: 1000000", method=b"POST") + b"x")
+    assert (await wire.reply()).status == 408
+    assert await wire.ended()
+
+
+# Nothing is smuggled in --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        (b"Content-Length: 5", b"Transfer-Encoding: chunked"), (b"Transfer-Encoding: chunked", b"Content-Length: 0"),
+        (b"Content-Length: 5", b"Content-Length: 5"), (b"Content-Length: +5",), (b"Content-Length: 5, 5",),
+        (b"Transfer-Encoding: chunked, identity",), (b"Transfer-Encoding : chunked",), (b"Content-Length:",),
+        (b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"), (b"X: y\nContent-Length: 5",),
+    ],
+)  # fmt: skip
+async def test_a_body_that_is_framed_in_two_ways_is_refused_wherever_it_goes(
+    start: Start, framing: Sequence[bytes]
+) -> None:
+    rig = await start()
+    hidden = request(b"/v1/tasks", rig.bearer)
+    for target in (b"/heard", b"/v1/both", b"/v1/tasks", b"/nowhere"):
+        wire = await rig.connect()
+        wire.writer.write(request(target, rig.bearer, *framing, method=b"POST") + b"0\r\n\r\n" + hidden)
+        assert (await wire.reply()).status == 400
+        assert await wire.ended()
+    assert rig.task.heads == []
+
+
+async def test_a_request_in_a_body_for_an_own_route_is_a_body_and_the_one_behind_it_is_a_request(
+    start: Start,
+) -> None:
+    rig = await start()
+    hidden = request(b"/v1/tasks", rig.bearer)
+    counted = request(b"/heard", method=b"POST", body=hidden)
+    chunked = request(b"/heard", b"Transfer-Encoding: chunked", method=b"POST")
+    chunked += b"%x\r\n%b\r\n0\r\nX-User-Id: root\r\nX-Trailer: t\r\n\r\n" % (len(hidden), hidden)
+    replies = await rig.ask(counted, chunked, request(b"/heard?behind"))
+    assert [reply.status for reply in replies] == [200, 200, 200]
+    bodies = [json.loads(reply.body)["body"] for reply in replies]
+    assert bodies == [hidden.decode(), hidden.decode(), ""]
+    assert "x-user-id" not in replies[1].body.decode().lower()
+    assert rig.task.heads == []
+
+
+@pytest.mark.parametrize("target", [b"/heard", b"/v1/tasks", b"/v1/both", b"/nowhere"])
+async def test_a_refused_or_unread_body_is_never_the_next_request(start: Start, target: bytes) -> None:
+    rig = await start()
+    hidden = request(b"/v1/tasks", rig.bearer)
+    for expects in ((), (b"Expect: 100-continue",)):
+        wire = await rig.connect()
+        wire.writer.write(request(target, *expects, method=b"PUT", body=hidden) + request(b"/heard?behind"))
+        first = await wire.reply()
+        assert first.status in (401, 404, 405)
+        if b"connection" not in first.fields:
+            assert json.loads((await wire.reply()).body)["body"] == ""
+        assert await wire_ends_or_idles(wire)
+    assert rig.task.heads == []
+
+
+async def wire_ends_or_idles(wire: Wire) -> bool:
+    """Whether no further answer comes."""
+    try:
+        async with asyncio.timeout(0.05):
+            return not await wire.reader.read(1)
+    except TimeoutError:
+        return True
+
+
+async def test_while_it_is_being_decided_nothing_that_follows_is_served_or_held(start: Start) -> None:
+    rig = await start()
+    keys, asked = asyncio.Event(), asyncio.Event()
+
+    async def fetch_keys() -> bytes:
+        asked.set()
+        await keys.wait()
+        return Shop.mint.document()
+
+    rig.gateway.verifier._keys._fetch = fetch_keys
+    wire = await rig.connect()
+    wire.writer.write(request(b"/v1/tasks/first", rig.bearer))
+    await asked.wait()
+    flood = request(b"/v1/tasks/second", rig.bearer, method=b"POST", body=b"x" * 65000) * 200
+    wire.writer.write(flood)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await wire.writer.drain()
+    (client,) = rig.gateway.engine._clients
+    assert len(client._reader.rest) < 1024 * 1024
+    assert rig.task.heads == []
+    keys.set()
+    assert json.loads((await wire.reply()).body) == {"target": "/v1/tasks/first"}
+    assert json.loads((await wire.reply()).body) == {"target": "/v1/tasks/second"}
+
+
+async def test_who_goes_away_while_keys_are_fetched_does_not_take_them_from_others(start: Start) -> None:
+    rig = await start()
+    keys, asked = asyncio.Event(), asyncio.Event()
+
+    async def fetch_keys() -> bytes:
+        asked.set()
+        await keys.wait()
+        return Shop.mint.document()
+
+    rig.gateway.verifier._keys._fetch = fetch_keys
+    first, second = await rig.connect(), await rig.connect()
+    first.writer.write(request(b"/v1/tasks/first", rig.bearer))
+    await asked.wait()
+    second.writer.write(request(b"/v1/tasks/second", rig.bearer))
+    first.reset()
+    while len(rig.gateway.engine._clients) > 1:  # noqa: ASYNC110 (what is waited for has no event)
+        await asyncio.sleep(0.005)
+    keys.set()
+    assert (await second.reply()).status == 200
+    assert rig.task.targets == [b"/v1/tasks/second"]
+
+
+async def test_answers_come_in_the_order_of_their_requests_whoever_gives_them(start: Start) -> None:
+    rig = await start()
+    rig.auth.delay_s = 0.05
+    asked = [
+        request(b"/v1/auth/1"), request(b"/heard", b"X-N: 2"), request(b"/nowhere"), request(b"/v1/auth/4"),
+        request(b"/v1/tasks/5", rig.bearer), request(b"/heard", method=b"HEAD"), request(b"/v1/tasks/7"),
+    ]  # fmt: skip
+    replies = await rig.ask(*asked)
+    assert [reply.status for reply in replies] == [200, 200, 404, 200, 200, 200, 401]
+    assert replies[0].body == b'{"target":"/v1/auth/1"}'
+    assert replies[4].body == b'{"target":"/v1/tasks/5"}'
