@@ -32,7 +32,7 @@ from focushub_core.proxy.engine.own import LARGEST
 from focushub_core.proxy.http1 import RequestHead
 from focushub_core.proxy.rewrite import HOP_BY_HOP, Side, own_fields
 from focushub_core.runtime.shortcuts import Shortcuts
-from focushub_core.telemetry.context import HEADER, request_id
+from focushub_core.telemetry.context import HEADER
 
 USER: web.RequestKey[User] = web.RequestKey("gateway.user", User)
 """Who asks, where a good token came with the request."""
@@ -81,7 +81,6 @@ class Hosted:
 
     async def answer(self, asked: Asked) -> Answer:
         """A `focushub_core.proxy.engine.Handler`."""
-        request_id.set(asked.request_id)
         deadline.start(deadline.take_up(asked.head.fields.first(_TIME_LEFT), self._seconds))
         writer = _Gathering()
         request = self._request(asked, writer)

@@ -20,9 +20,11 @@ from aiohttp.test_utils import TestServer
 from uuid_utils.compat import uuid7
 
 from focushub_core import Secret, Service, ServiceSettings, User, get
+from focushub_core.deadline import left
 from focushub_core.gateway import Gateway, GatewaySettings, Section
 from focushub_core.proxy.http1 import End, RequestHead, RequestReader, ResponseHead, ResponseReader
 from focushub_core.stack import parse
+from focushub_core.telemetry.context import request_id
 from focushub_core.testing import TokenMint
 
 STACK = """
@@ -736,3 +738,20 @@ async def test_answers_come_in_the_order_of_their_requests_whoever_gives_them(st
     assert [reply.status for reply in replies] == [200, 200, 404, 200, 200, 200, 401]
     assert replies[0].body == b'{"target":"/v1/auth/1"}'
     assert replies[4].body == b'{"target":"/v1/tasks/5"}'
+
+
+async def test_what_was_said_of_a_request_says_nothing_of_the_one_behind_it(start: Start) -> None:
+    rig = await start()
+    seen: list[tuple[str | None, float]] = []
+
+    async def person_fields(user: User, authorization: str) -> dict[str, str]:
+        seen.append((request_id.get(), left(1000.0)))
+        return {}
+
+    rig.gateway.person_fields = person_fields  # type: ignore[method-assign]
+    first = request(b"/heard", b"X-Request-Timeout-Ms: 500", b"X-Request-Id: first-first")
+    replies = await rig.ask(first, request(b"/v1/tasks/today", b"X-Request-Id: second-second", rig.bearer))
+    assert [reply.status for reply in replies] == [200, 200]
+    ((ident, seconds),) = seen
+    assert ident == "second-second"
+    assert 29 < seconds <= 30

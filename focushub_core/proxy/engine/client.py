@@ -196,7 +196,7 @@ class ClientConnection(asyncio.Protocol):
             self.serve(route, now)
         else:
             coming = cast(Awaitable[Route], route)
-            self.serving = Deciding(engine, self, coming, self._request_id)
+            self.serving = Deciding(engine, self, coming, head, self._request_id)
 
     def serve(self, route: Route, now: float) -> None:
         """Have the present request answered as ``route`` says."""

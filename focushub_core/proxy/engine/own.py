@@ -3,6 +3,7 @@
 Rules that hold here:
 
 * A route of our own has as long as an upstream has, and so has a client to send its request: what waits is bounded.
+* Each task has a context of its own: what was said for the request before, on the same connection, says nothing here.
 * Each task ends in an answer, also if what it waits for was cancelled by somebody else; but for a client that is gone.
 """
 
@@ -11,13 +12,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
+from contextvars import Context
 from typing import TYPE_CHECKING
 
+from focushub_core import deadline
 from focushub_core.errors import FocusHubError, GatewayTimeout, Internal, PayloadTooLarge, RequestTimeout
 from focushub_core.proxy.engine.answers import refusal
 from focushub_core.proxy.engine.route import Asked, Handler, Route
 from focushub_core.proxy.engine.wheel import ROUND
-from focushub_core.proxy.http1 import End
+from focushub_core.proxy.http1 import End, RequestHead
 from focushub_core.telemetry import context
 
 if TYPE_CHECKING:
@@ -65,17 +68,24 @@ class Deciding(Idle):
     """It has to be found out what becomes of the request."""
 
     def __init__(
-        self, engine: Engine, client: ClientConnection, coming: Awaitable[Route], request_id: str
+        self,
+        engine: Engine,
+        client: ClientConnection,
+        coming: Awaitable[Route],
+        head: RequestHead,
+        request_id: str,
     ) -> None:
         self._engine = engine
         self._client = client
-        self._task = engine.spawn(self._decide(coming, request_id))
+        seconds = deadline.take_up(head.fields.first(b"x-request-timeout-ms"), engine.timeouts.answer_s)
+        self._task = engine.spawn(self._decide(coming, request_id, seconds), Context())
 
     def on_gone(self) -> None:
         self._task.cancel()
 
-    async def _decide(self, coming: Awaitable[Route], request_id: str) -> None:
+    async def _decide(self, coming: Awaitable[Route], request_id: str, seconds: float) -> None:
         context.request_id.set(request_id)
+        deadline.start(seconds)
         client = self._client
         if client.witness is not None:
             client.witness.attach()
@@ -129,7 +139,7 @@ class Own(Idle):
         self.wants_body = False
         self._asked.body = b"".join(self._parts)
         self._due = self._engine.clock() + self._engine.timeouts.answer_s
-        self._task = self._engine.spawn(self._answer())
+        self._task = self._engine.spawn(self._answer(), Context())
 
     def look(self, now: float) -> float:
         if now < self._due:
@@ -147,6 +157,7 @@ class Own(Idle):
 
     async def _answer(self) -> None:
         client = self._client
+        context.request_id.set(self._asked.request_id)
         if client.witness is not None:
             client.witness.attach()
         try:
