@@ -57,6 +57,8 @@ class Call:
     # Asking -------------------------------------------------------------------------------------------------
 
     def _attempt(self, now: float, *, anew: bool = False) -> None:
+        if self.reply.done():  # cancelled in this turn of the loop: `_over` comes with the next
+            return
         upstream = self._pool.choose(now, self._tried)
         if upstream is None:
             self.reply.set_exception(nobody())
@@ -150,7 +152,8 @@ class Call:
         now = self._engine.clock()
         self._observe(Outcome.FAULTY if head.status == 500 else Outcome.ANSWERED, now)
         self._leave(clean=head.keeps, now=now)
-        self.reply.set_result(Reply(head.status, body))
+        if not self.reply.done():
+            self.reply.set_result(Reply(head.status, body))
 
     def _failed(self, stage: Stage, outcome: Outcome, problem: FocusHubError) -> None:
         now = self._engine.clock()
@@ -174,7 +177,8 @@ class Call:
     def _give_up(self, outcome: Outcome, problem: FocusHubError) -> None:
         self._observe(outcome, self._engine.clock())
         self._leave(clean=False)
-        self.reply.set_exception(problem)
+        if not self.reply.done():
+            self.reply.set_exception(problem)
 
     def _over(self, reply: asyncio.Future[Reply]) -> None:
         if reply.cancelled():
