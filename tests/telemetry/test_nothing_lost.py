@@ -51,7 +51,7 @@ def free_port() -> int:
 
 
 async def ready(url: str) -> None:
-    async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(30), aiohttp.ClientSession() as session:
         while True:
             try:
                 async with session.get(f"{url}/livez"):
@@ -106,7 +106,7 @@ async def test_no_line_is_lost_at_a_stop(tmp_path: Path, code: str, number: sign
         clients = [
             asyncio.create_task(ask_until_it_ends(f"{url}/v1/quick", answered)) for _ in range(CLIENTS)
         ]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while len(answered) < 200:  # noqa: ASYNC110 (the clients count)
                 await asyncio.sleep(0.01)
             process.send_signal(number)
