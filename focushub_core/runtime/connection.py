@@ -55,6 +55,8 @@ class _Server(web.Server):
         super().__init__(handle, request_factory=app._make_request, **options)
         self._app = app
         self._shortcuts = None if app.middlewares else Shortcuts(app)
+        self.hooks = None if app._subapps else tuple(app.on_response_prepare)
+        """What is done to every answer before it is written; None where that is not the same for all."""
 
     def __call__(self) -> RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
@@ -67,8 +69,8 @@ class _Server(web.Server):
         if found is None:
             return await self._app._handle(request)
         match = UrlMappingMatchInfo(found.values, found.route)
-        match.add_app(self._app)
-        match.freeze()
+        match._apps.append(self._app)
+        match._current_app, match._frozen = self._app, True
         request._match_info = match
         return await found.route.handler(request)
 
@@ -158,7 +160,11 @@ class _Connection(RequestHandler):
         if not _is_plain(response, request):
             response, gone = await self.finish_response(request, response, None)
             return bool(response.keep_alive) and not gone
-        await request._prepare_hook(response)
+        if self._server.hooks is None:
+            await request._prepare_hook(response)
+        else:
+            for hook in self._server.hooks:
+                await hook(request, response)
         keep = self._write(request, response)
         if self._paused:
             await self._drain_helper()
