@@ -10,8 +10,6 @@ Rules that hold here:
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 from focushub_core.proxy.http1 import grammar
@@ -23,7 +21,7 @@ Field = tuple[bytes, bytes]
 _EXACT = frozenset({b"content-length", b"transfer-encoding"})
 
 
-class Line(NamedTuple):
+class Line(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A field line: what its name means (``b""``: nothing here), that with its value, its name and value, its form."""
 
     meant: bytes
@@ -69,9 +67,9 @@ def read_fields(data: bytes, start: int, end: int, names: Names, most: int) -> F
     lines = [known(text) or _read(text, names) for text in texts]
     return Fields(
         lines,
-        [line[3] for line in lines if not line[0]],
-        [line[1] for line in lines if line[0]],
-        frozenset([line[0] for line in lines if line[0]]),
+        [line.written for line in lines if not line.meant],
+        [line.known for line in lines if line.meant],
+        frozenset([line.meant for line in lines if line.meant]),
     )
 
 

@@ -20,6 +20,7 @@ _LONGEST_NAME = 64
 _LINES = 2048
 _LONGEST = 160
 _LONGEST_HEAD = 2048
+_ONCE = 8192
 _HEADS = 8 * 2**20
 """Bytes that all remembered heads hold, by `_held`: a thousand of ten fields."""
 
@@ -50,19 +51,20 @@ class Names(dict[bytes, bytes]):
         self.heads: dict[bytes, RequestHead] = {}
         """Heads that were read before, by all their field lines. They hold tokens: `forget` them now and then."""
         self._held = 0
+        self._once: set[int] = set()  # hashes of what came once
         self.lines: dict[bytes, Line] = {}
         """Whole lines that were read before, by their bytes."""
 
     def remember(self, text: bytes, line: Line) -> None:
         """``text`` was read as ``line``. What is long, or has one of the ``fleeting`` names, is not kept."""
-        if len(text) <= _LONGEST and line.field[0].lower() not in self._fleeting:
+        if len(text) <= _LONGEST and self._came_before(text) and line.field[0].lower() not in self._fleeting:
             if len(self.lines) >= _LINES:
                 self.lines.clear()
             self.lines[text] = line
 
     def remember_head(self, block: bytes, head: RequestHead) -> None:
         """``block`` was read as ``head``. A long one is not kept."""
-        if len(block) <= _LONGEST_HEAD:
+        if len(block) <= _LONGEST_HEAD and self._came_before(block):
             self._held += _held(block, head)
             if self._held > _HEADS:
                 self.forget()
@@ -73,6 +75,16 @@ class Names(dict[bytes, bytes]):
         """Remember no head any more."""
         self.heads.clear()
         self._held = 0
+
+    def _came_before(self, data: bytes) -> bool:
+        """Whether it comes at least the second time: what comes once only is not worth its place."""
+        known = hash(data)
+        if known in self._once:
+            return True
+        if len(self._once) >= _ONCE:
+            self._once.clear()
+        self._once.add(known)
+        return False
 
     def __missing__(self, name: bytes) -> bytes:
         if TOKEN.fullmatch(name) is None:

@@ -27,8 +27,10 @@ def test_a_line_that_comes_again_says_the_same() -> None:
 def test_lines_that_are_remembered_are_bounded_in_number_and_length() -> None:
     names = Names()
     for number in range(5000):
-        read(names, b"X-N: %d" % number)
-    read(names, b"X-Long: " + b"x" * 1000)
+        for _ in range(2):
+            read(names, b"X-N: %d" % number)
+    for _ in range(2):
+        read(names, b"X-Long: " + b"x" * 1000)
     assert len(names.lines) <= 2048
     assert max(map(len, names.lines)) <= 160
 
@@ -38,7 +40,8 @@ def test_lines_that_are_remembered_are_bounded_in_number_and_length() -> None:
 )
 def test_what_is_secret_or_new_each_time_is_not_remembered(line: bytes) -> None:
     names = request_names()
-    read(names, line)
+    for _ in range(2):
+        read(names, line)
     assert line not in names.lines
 
 
@@ -69,13 +72,17 @@ def test_what_is_another_one_in_each_request_is_set_aside(line: bytes, aside: by
         assert head.fields.all[-1] == (b"X-A", b"b")
 
 
-def test_heads_are_remembered_for_all_connections_and_forgotten_together() -> None:
+def test_heads_that_come_again_are_remembered_for_all_connections_and_forgotten_together() -> None:
     names = request_names()
-    first, second = (RequestReader(names).start(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % n) for n in (1, 2))
-    assert first is not None
-    assert second is not None
-    assert (first.target, second.target) == (b"/1", b"/2")
-    assert first.fields is second.fields
+    once, twice, again = (
+        RequestReader(names).start(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % n) for n in (1, 2, 3)
+    )
+    assert once is not None
+    assert twice is not None
+    assert again is not None
+    assert (twice.target, again.target) == (b"/2", b"/3")
+    assert once.fields is not twice.fields  # most of what comes once does not come again
+    assert twice.fields is again.fields
     names.forget()
     assert not names.heads
 
@@ -84,15 +91,17 @@ def test_heads_are_remembered_for_all_connections_and_forgotten_together() -> No
     ("fields", "length", "target"),
     [(1, 4, 1), (1, 130, 1), (10, 150, 8000), (20, 80, 1), (90, 4, 1), (90, 8, 8000)],
 )
-def test_heads_that_never_come_twice_fill_12_mb_at_most(fields: int, length: int, target: int) -> None:
+def test_ever_other_heads_fill_12_mb_at_most(fields: int, length: int, target: int) -> None:
     names, side = request_names(), Side(b"lb", b"192.0.2.1", False)
     start = b"GET /%b HTTP/1.1\r\nHost: a\r\n" % (b"t" * target)
     tracemalloc.start()
     for number in range(40_000 // (fields + 10)):
         lines = (b"X-%d-%d: %b\r\n" % (number, each, b"v" * length) for each in range(fields))
-        head = RequestReader(names).start(start + b"".join(lines) + b"\r\n")
-        assert head is not None
-        request_block(head, side, b"id")
+        data = start + b"".join(lines) + b"\r\n"
+        for _ in range(2):  # what comes once only is not kept
+            head = RequestReader(names).start(data)
+            assert head is not None
+            request_block(head, side, b"id")
     _, held = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
