@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -22,6 +23,7 @@ from uuid_utils.compat import uuid7
 from focushub_core import Secret, Service, ServiceSettings, User, get
 from focushub_core.deadline import left
 from focushub_core.gateway import Gateway, GatewaySettings, Section
+from focushub_core.proxy.engine import own
 from focushub_core.proxy.http1 import End, RequestHead, RequestReader, ResponseHead, ResponseReader
 from focushub_core.stack import parse
 from focushub_core.telemetry.context import request_id
@@ -259,6 +261,13 @@ def request(target: bytes, *lines: bytes, method: bytes = b"GET", body: bytes = 
     framed = (b"Content-Length: %d" % len(body),) if body else ()
     head = b"\r\n".join([b"%b %b HTTP/1.1" % (method, target), b"Host: shop", *lines, *framed])
     return head + b"\r\n\r\n" + body
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when ``condition`` holds; fail when it does not in time."""
+    async with asyncio.timeout(8):
+        while not condition():  # noqa: ASYNC110 (what is waited for has no event)
+            await asyncio.sleep(0.005)
 
 
 Start = Callable[..., Awaitable[Rig]]
@@ -720,8 +729,7 @@ async def test_who_goes_away_while_keys_are_fetched_does_not_take_them_from_othe
     await asked.wait()
     second.writer.write(request(b"/v1/tasks/second", rig.bearer))
     first.reset()
-    while len(rig.gateway.engine._clients) > 1:  # noqa: ASYNC110 (what is waited for has no event)
-        await asyncio.sleep(0.005)
+    await until(lambda: len(rig.gateway.engine._clients) == 1)
     keys.set()
     assert (await second.reply()).status == 200
     assert rig.task.targets == [b"/v1/tasks/second"]
@@ -755,3 +763,72 @@ async def test_what_was_said_of_a_request_says_nothing_of_the_one_behind_it(star
     ((ident, seconds),) = seen
     assert ident == "second-second"
     assert 29 < seconds <= 30
+
+
+async def test_what_is_held_of_bodies_for_own_routes_is_bounded(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own, "MOST_HELD", 100_000)
+    rig = await start()
+    engine = rig.gateway.engine
+    holding = [await rig.connect() for _ in range(2)]
+    for wire in holding:
+        wire.writer.write(request(b"/heard", b"Content-Length: 60000", method=b"POST") + b"x" * 45_000)
+    await until(lambda: engine.held >= 90_000)
+    (refused,) = await rig.ask(request(b"/heard", method=b"POST", body=b"x" * 20_000))
+    assert (refused.status, refused.code) == (503, "overloaded")
+    holding[0].reset()
+    await until(lambda: engine.held < 50_000)
+    holding[1].writer.write(b"x" * 15_000)
+    assert (await holding[1].reply()).status == 200
+    await until(lambda: engine.held == 0)
+
+
+async def test_among_many_who_come_go_and_pipeline_everybody_gets_their_own_answers(start: Start) -> None:
+    """Requests of all kinds, on connections of which some break in the middle, each with a person of its own."""
+    rig = await start()
+    rig.task.delay_s = 0.002
+    dice = random.Random(20261123)
+
+    async def client(number: int) -> None:
+        person = uuid7()
+        bearer = b"Authorization: Bearer " + Shop.mint.token(person).encode()
+        wire = await rig.connect()
+        kinds = [dice.choice(("task", "both", "heard", "none")) for _ in range(4)]
+        for turn, kind in enumerate(kinds):
+            tag = b"%d-%d" % (number, turn)
+            target = {
+                "task": b"/v1/tasks/today/",
+                "both": b"/v1/both?",
+                "heard": b"/heard?",
+                "none": b"/no/",
+            }[kind]
+            lines = [bearer, b"X-Request-Id: request-" + tag]
+            wire.writer.write(
+                request(target + tag, *dice.sample(lines, 2), body=tag if kind == "heard" else b"")
+            )
+        if number % 5 == 0:
+            await asyncio.sleep(dice.random() * 0.01)
+            wire.reset()
+            return
+        for turn, kind in enumerate(kinds):
+            tag = f"{number}-{turn}"
+            reply = await wire.reply()
+            assert reply.fields[b"x-request-id"].decode() == f"request-{tag}"
+            said = json.loads(reply.body)
+            if kind == "task":
+                assert said == {"target": f"/v1/tasks/today/{tag}"}
+            elif kind == "both":
+                assert said["user"] == str(person)
+            elif kind == "heard":
+                assert said["body"] == tag
+            else:
+                assert reply.status == 404
+
+    await asyncio.gather(*(client(number) for number in range(60)))
+    for head in rig.task.heads:
+        fields = {name.lower(): value for name, value in head.fields.all}
+        if head.target.startswith(b"/v1/tasks/today/"):
+            token = fields[b"authorization"].removeprefix(b"Bearer ").decode()
+            person = (await rig.gateway.verifier.verify(token)).id
+            assert fields[b"x-user-day"] == f"of {person}".encode()

@@ -70,6 +70,8 @@ class Engine:
         """Who wants to know what becomes of a request, if anybody does; set it before `listen`."""
         self.draining = False
         """Whether answers ask clients to go elsewhere: connections close after them."""
+        self.held = 0
+        """Bytes of requests' bodies that routes of our own wait for the rest of, or work with."""
         self.slot = 0
         self._forget_at = 0.0
         self._sides: dict[str, Side] = {}
@@ -114,7 +116,8 @@ class Engine:
                 async with asyncio.timeout(finish_s):
                     await self._empty.wait()
             except TimeoutError:
-                _log.warning("%d connections are cut off", len(self._clients))
+                if self._clients:
+                    _log.warning("%d connections are cut off", len(self._clients))
         for client in list(self._clients):
             client.transport.abort()
         self.links.close()

@@ -2,7 +2,8 @@
 
 Rules that hold here:
 
-* A route of our own has as long as an upstream has, and so has a client to send its request: what waits is bounded.
+* A route of our own has as long as an upstream has, and so has a client to send its request. What all of them hold of
+  requests' bodies is bounded.
 * Each task has a context of its own: what was said for the request before, on the same connection, says nothing here.
 * Each task ends in an answer, also if what it waits for was cancelled by somebody else; but for a client that is gone.
 """
@@ -16,7 +17,14 @@ from contextvars import Context
 from typing import TYPE_CHECKING
 
 from focushub_core import deadline
-from focushub_core.errors import FocusHubError, GatewayTimeout, Internal, PayloadTooLarge, RequestTimeout
+from focushub_core.errors import (
+    FocusHubError,
+    GatewayTimeout,
+    Internal,
+    PayloadTooLarge,
+    RequestTimeout,
+    Unavailable,
+)
 from focushub_core.proxy.engine.answers import refusal
 from focushub_core.proxy.engine.route import Asked, Handler, Route
 from focushub_core.proxy.engine.wheel import ROUND
@@ -29,6 +37,8 @@ if TYPE_CHECKING:
 
 LARGEST = 1024 * 1024
 """Bytes of a request's body that a route of our own takes."""
+MOST_HELD = 64 * LARGEST
+"""Bytes that are held of all such bodies at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -92,13 +102,13 @@ class Deciding(Idle):
         try:
             route = await coming
         except FocusHubError as error:
-            client.refuse(error)
-        except (Exception, asyncio.CancelledError):  # the edge: what nobody expected is a 500, and logged
+            route = Route("unmatched", refusal=error)
+        except (Exception, asyncio.CancelledError):
             if client.serving is not self:
                 raise
-            _log.exception("unexpected error")
-            client.refuse(Internal())
-        else:
+            _log.exception("unexpected error")  # the edge: what nobody expected is a 500, and logged
+            route = Route("unmatched", refusal=Internal())
+        if client.serving is self:
             client.serve(route, self._engine.clock())
             client.go_on()
 
@@ -112,7 +122,7 @@ class Own(Idle):
         self._asked = asked
         self._handler = handler
         self._parts: list[bytes] = []
-        self._room = LARGEST
+        self._held = 0
         self._task: asyncio.Task[None] | None = None
         self._due = 0.0
 
@@ -129,11 +139,13 @@ class Own(Idle):
                 self._client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, data: bytes) -> None:
-        self._room -= len(data)
+        self._held += len(data)
+        self._engine.held += len(data)
         self._parts.append(data)
-        if self._room < 0:
-            self.wants_body = False
-            self._client.refuse(_too_large())
+        if self._held > LARGEST:
+            self._refuse(_too_large())
+        elif self._engine.held > MOST_HELD:
+            self._refuse(Unavailable("too much is being sent at the moment", code="overloaded"))
 
     def on_body_end(self, end: End) -> None:
         self.wants_body = False
@@ -144,16 +156,27 @@ class Own(Idle):
     def look(self, now: float) -> float:
         if now < self._due:
             return self._due
-        self.on_gone()
-        if self._task is None:
-            self._client.refuse(RequestTimeout("the body did not come in time"))
-        else:
-            self._client.refuse(GatewayTimeout("no answer in time"))
+        sent = self._task is not None
+        self._refuse(
+            GatewayTimeout("no answer in time") if sent else RequestTimeout("the body did not come in time")
+        )
         return now + ROUND
 
     def on_gone(self) -> None:
+        self._let_go()
         if self._task is not None:
             self._task.cancel()
+
+    def _refuse(self, error: FocusHubError) -> None:
+        self.wants_body = False
+        self.on_gone()
+        self._client.refuse(error)
+
+    def _let_go(self) -> None:
+        """Hold nothing of the body any more."""
+        self._engine.held -= self._held
+        self._held = 0
+        self._parts.clear()
 
     async def _answer(self) -> None:
         client = self._client
@@ -164,15 +187,13 @@ class Own(Idle):
             answer = (await self._handler(self._asked)).checked()
         except FocusHubError as error:
             answer = refusal(error, self._asked.request_id)
-        except (
-            Exception,
-            asyncio.CancelledError,
-        ):  # the edge: what a handler did not expect is a 500, and logged
+        except (Exception, asyncio.CancelledError):
             if client.serving is not self:
                 raise
-            _log.exception("unexpected error")
+            _log.exception("unexpected error")  # the edge: what a handler did not expect is a 500, and logged
             answer = refusal(Internal(), self._asked.request_id)
         if client.serving is self:
+            self._let_go()
             client.send(answer)
 
 
