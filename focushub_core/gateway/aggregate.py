@@ -143,6 +143,6 @@ def read(section: Section, reply: Reply) -> Outcome:
     try:
         data = msgspec.json.decode(reply.body)
         return Outcome(msgspec.Raw(reply.body) if section.shape is None else section.shape(data))
-    except (msgspec.DecodeError, KeyError, TypeError):
+    except (msgspec.DecodeError, RecursionError, LookupError, TypeError, ValueError, AttributeError):
         _log.warning("section is not what was agreed", extra={"section": section.name})
         return Outcome(code="upstream_error")
