@@ -161,9 +161,10 @@ class Gateway(RoutedPart, ProxyPart):
     # A request's way ------------------------------------------------------------------------------------------
 
     def route(self, path: bytes, head: RequestHead, side: Side) -> Route | Awaitable[Route]:
+        own = self._hosted.label(path)
         if b"%" in path:  # who serves it decodes it: what holds for a path holds for all its spellings
             path = unquote_to_bytes(path)
-        own = self._hosted.label(path)
+            own = own or self._hosted.label(path)
         match = self.table.match(path) if own is None else None
         label = own or (match.prefix if match is not None else UNMATCHED)
         request = Request(path, head, side, match, label)

@@ -72,7 +72,7 @@ class Hosted:
         await self._runner.cleanup()
 
     def label(self, path: bytes) -> str | None:
-        """The template of the route that ``path``, decoded, belongs to, or None: it is none of the application's."""
+        """The template of the route that ``path`` belongs to, or None: it is none of the application's."""
         found = self._paths.get(path)
         if found is None and self._templates:
             text = path.decode("utf-8", "replace")

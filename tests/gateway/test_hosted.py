@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession, web
+from yarl import URL
 
 from focushub_core import Body, get, post
 from focushub_core.gateway import Gateway, GatewaySettings
@@ -40,6 +41,7 @@ class Shop(Gateway):
     def add_routes(self, app: web.Application) -> None:
         super().add_routes(app)
         app.router.add_get("/page", self.page)
+        app.router.add_get("/größe", self.page)
         app.router.add_get("/away", self.away)
         app.router.add_get("/broken", self.broken)
         app.router.add_get("/stream", self.stream)
@@ -100,6 +102,19 @@ async def test_a_handler_sees_an_ordinary_request(start: Start) -> None:
     async with client.get("/v1/notes/7?q=a%20b") as answer:
         seen = await answer.json()
     assert seen == {"number": 7, "remote": "127.0.0.1", "query": "a b", "path": "/v1/notes/7"}
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/v1/%6eotes/7", 200), ("/v1/notes/%37", 200), ("/v1/notes/%7B", 404), ("/v1/notes/%C3%A4", 422),
+        ("/v1/notes/%ff", 400), ("/gr%C3%B6%C3%9Fe", 200), ("/gr%C3%B6%C3%9F%65", 200), ("/%70age", 200),
+    ],
+)  # fmt: skip
+async def test_a_route_is_found_by_every_spelling_of_its_path(start: Start, target: str, status: int) -> None:
+    client = await start()
+    async with client.get(URL(str(client._base_url).rstrip("/") + target, encoded=True)) as answer:
+        assert answer.status == status
 
 
 async def test_forms_are_read_and_every_cookie_is_set(start: Start) -> None:
