@@ -69,9 +69,12 @@ async def test_a_section_that_fails_is_named_and_the_others_are_whole(reply, cod
     assert "secret" not in str(sections_of(result))
 
 
-async def test_data_that_is_not_as_agreed_is_an_error_of_the_section():
-    shaped = Section("tasks", "task", "/", shape=lambda data: data["due"])
-    result = await gather([shaped, FOCUS], answering(tasks=Reply(200, b"{}"), focus=Reply(200, b"{}")))
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b"null", b'{"due": []}', b'{"due": [{"at": "x"}]}', b'{"due": ' + b"[" * 100_000]
+)
+async def test_data_that_is_not_as_agreed_is_an_error_of_the_section(body):
+    shaped = Section("tasks", "task", "/", shape=lambda data: int(data["due"][0]["at"].strip()))
+    result = await gather([shaped, FOCUS], answering(tasks=Reply(200, body), focus=Reply(200, b"{}")))
     assert result.missing == ["tasks"]
 
 
