@@ -179,6 +179,8 @@ async def _say_ready(session: Session) -> None:
     balancer = next((part.url for part in session.wanted if part.kind == "load-balancer"), None)
     seconds = time.monotonic() - session.begun
     say(f"{session.stack.name} is ready after {seconds:.1f} s{f': {balancer}' if balancer else ''}")
+    if balancer:
+        say(f"Look at its API: {balancer}/docs")
     if session.development and balancer:
         await _say_demo_login(session, balancer)
     say("Ctrl-C stops everything.\n")
