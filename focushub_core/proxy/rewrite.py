@@ -3,8 +3,8 @@
 Rules that hold here:
 
 * Fields about the connection end with it: ``Connection``, those that it names, and those that RFC 9110 section 7.6.1
-  lists beside it. ``Content-Length`` too: whoever writes the message frames it anew. ``Proxy`` is dropped because
-  CGI would make it ``HTTP_PROXY``, and ``Expect`` because it is answered here.
+  lists beside it. ``Content-Length`` too: whoever writes the message frames it anew; and ``Expect``, which goes on
+  only with a body that is still to come. ``Proxy`` is dropped because CGI would make it ``HTTP_PROXY``.
 * What says who sent a request is ours to say. ``X-Forwarded-*`` counts only if a trusted proxy wrote it; else it is
   written anew. ``Forwarded`` is dropped, since nobody here keeps it up.
 * A client cannot say who its user is: fields that start with ``X-User-`` are dropped, however they are spelled.

@@ -13,7 +13,7 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from focushub_core.balancer import Outcome, Pool, Stage, Upstream, may_resend
-from focushub_core.errors import BadGateway, FocusHubError, GatewayTimeout
+from focushub_core.errors import BadGateway, FocusHubError
 from focushub_core.proxy.engine.links import Link, nobody
 from focushub_core.proxy.http1 import End, ProtocolError, ResponseHead, request_head
 
@@ -79,14 +79,10 @@ class Call:
         self._ask(link)
         return True
 
-    def not_connected(self, upstream: Upstream, error: OSError) -> None:
+    def not_connected(self, upstream: Upstream, problem: FocusHubError) -> None:
         """There is none."""
         if self.reply.done() or self._link is not None or upstream is not self._upstream:
             return
-        if isinstance(error, TimeoutError):
-            problem: FocusHubError = GatewayTimeout("no connection in time", code="upstream_timeout")
-        else:
-            problem = nobody()
         self._failed(Stage.CONNECT, Outcome.UNREACHABLE, problem)
 
     def _ask(self, link: Link) -> None:
@@ -161,7 +157,7 @@ class Call:
         if not elsewhere or (stage is not Stage.CONNECT and not self._engine.budget.take(now)):
             self._give_up(outcome, problem)
             return
-        self._observe(outcome, self._engine.clock())
+        self._observe(outcome, now)
         self._pool.retries[stage.name.lower()] += 1
         self._anew(now)
 

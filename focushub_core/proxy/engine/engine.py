@@ -18,7 +18,7 @@ from typing import Any
 from focushub_core.balancer import RetryBudget, Upstream
 from focushub_core.proxy.engine.client import ClientConnection
 from focushub_core.proxy.engine.limits import Timeouts
-from focushub_core.proxy.engine.links import Connecting, Links
+from focushub_core.proxy.engine.links import Connecting, Links, not_connected
 from focushub_core.proxy.engine.route import Router
 from focushub_core.proxy.engine.traced import passing
 from focushub_core.proxy.engine.wheel import Wheel
@@ -193,7 +193,7 @@ class Engine:
         try:
             link = await self.links.connect(upstream, self.timeouts.connect_s)
         except OSError as error:
-            exchange.not_connected(upstream, error)
+            exchange.not_connected(upstream, not_connected(error))
         else:
             if not exchange.connected(link):
                 self.links.keep(link, self.clock())

@@ -161,7 +161,7 @@ class Exchange:
         upstream.in_flight += 1
         self._busy = True
         if link is not None:
-            self._ask(link)
+            self._ask(link, now)
         else:
             self._engine.connect(upstream, self)
 
@@ -169,21 +169,17 @@ class Exchange:
         """A new connection is there; False if it is not wanted any more."""
         if self._over or self._link is not None or link.upstream is not self._upstream:
             return False
-        self._ask(link)
+        self._ask(link, self._engine.clock())
         return True
 
-    def not_connected(self, upstream: Upstream, error: OSError) -> None:
+    def not_connected(self, upstream: Upstream, problem: FocusHubError) -> None:
         """There is none."""
         if self._over or self._link is not None or upstream is not self._upstream:
             return
-        if isinstance(error, TimeoutError):
-            problem: FocusHubError = GatewayTimeout("no connection in time", code="upstream_timeout")
-        else:
-            problem = nobody()
         self._failed(Stage.CONNECT, Outcome.UNREACHABLE, problem)
 
-    def _ask(self, link: Link) -> None:
-        head, now = self._head, self._engine.clock()
+    def _ask(self, link: Link, now: float) -> None:
+        head = self._head
         self._link = link
         left = self._deadline - now if self.body_over else self._seconds
         more = b"%bX-Request-Timeout-Ms: %d\r\n" % (self._route.sent, max(0.0, left * 1000))
@@ -276,7 +272,8 @@ class Exchange:
         # only now: one that breaks off each of its answers must not look well in between
         self._observe(_FAULTY if answer.status == 500 else _ANSWERED)
         self._leave(clean=answer.keeps and self.body_over)
-        self._finish(answer.status)
+        self._over = True
+        client.finished(answer.status, self._engine.clock())
 
     def on_nonsense(self, error: ProtocolError) -> None:
         problem = BadGateway("the answer was not HTTP", code="upstream_invalid")
@@ -408,7 +405,3 @@ class Exchange:
         if upstream is not None and self._busy:
             self._busy = False
             upstream.in_flight -= 1
-
-    def _finish(self, status: int) -> None:
-        self._over = True
-        self._client.finished(status, self._engine.clock())

@@ -16,7 +16,7 @@ from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 from focushub_core.balancer import Upstream
-from focushub_core.errors import ConfigurationError, Unavailable
+from focushub_core.errors import ConfigurationError, FocusHubError, GatewayTimeout, Unavailable
 from focushub_core.proxy.http1 import End, Event, Limits, Names, ProtocolError, ResponseHead, ResponseReader
 
 MOST_KEPT = 512
@@ -58,8 +58,8 @@ class Connecting(Protocol):
     def connected(self, link: Link) -> bool:
         """It is there; False if it is not wanted any more."""
 
-    def not_connected(self, upstream: Upstream, error: OSError) -> None:
-        """There is none."""
+    def not_connected(self, upstream: Upstream, problem: FocusHubError) -> None:
+        """There is none, which is this ``problem``."""
 
 
 class Link(asyncio.Protocol):
@@ -252,6 +252,13 @@ def address(url: str) -> tuple[str, int]:
 def nobody() -> Unavailable:
     """There is no connection to anybody, or nobody's address is known."""
     return Unavailable("nobody who serves this can be reached", code="upstream_unreachable")
+
+
+def not_connected(error: OSError) -> FocusHubError:
+    """What it means to who waits that a connection could not be made."""
+    if isinstance(error, TimeoutError):
+        return GatewayTimeout("no connection in time", code="upstream_timeout")
+    return nobody()
 
 
 @lru_cache(1024)
