@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -81,8 +81,11 @@ class Report(msgspec.Struct, frozen=True):
         body["version"] = version
         return body
 
-    def readiness(self) -> dict[str, object]:
-        """The body of ``/readyz?verbose``."""
+    def readiness(self, shown: Mapping[str, Callable[[], object]] | None) -> dict[str, object]:
+        """The body of ``/readyz``: a word, and for who asks (``?verbose``) the checks and what is ``shown``."""
+        status = "ready" if self.ready else "unready"
+        if shown is None:
+            return {"status": status}
         checks = {
             finding.check.name: {
                 "status": finding.word,
@@ -91,7 +94,8 @@ class Report(msgspec.Struct, frozen=True):
             }
             for finding in self.findings
         }
-        return {"status": "ready" if self.ready else "unready", "draining": self.draining, "checks": checks}
+        states = {name: state() for name, state in shown.items()}
+        return {"status": status, "draining": self.draining, "checks": checks, **states}
 
 
 async def examine(checks: Sequence[Check], *, deadline: float = DEADLINE) -> tuple[Finding, ...]:

@@ -52,8 +52,8 @@ from focushub_core.ratelimit.address import parse_networks
 from focushub_core.ratelimit.limits import limits_of, one_meaning_each
 from focushub_core.settings import DatabaseUrl, HttpUrl, RedisUrl, Secret, Settings
 from focushub_core.stack import Stack
+from focushub_core.telemetry.access import QUIET
 from focushub_core.telemetry.families import register
-from focushub_core.telemetry.observe import QUIET
 from focushub_core.web import WebPart
 
 
@@ -106,7 +106,7 @@ class Service(WebPart):
         if self.database is not None:
             self.database = copy.copy(self.database)
             self.provide(Database, self.database)
-            pool_metrics.register(self.database, self.metrics.registry)
+            register(partial(pool_metrics.families, self.database), self.metrics.registry)
             self.checks.append(Check("database", self.database.check))
 
     async def open(self, resources: AsyncExitStack) -> None:

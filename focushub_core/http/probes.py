@@ -46,11 +46,7 @@ class Probes:
 
     async def _readyz(self, request: web.Request) -> web.Response:
         report = await self._report()
-        body = report.readiness()
-        if "verbose" not in request.query:
-            body = {"status": body["status"]}
-        else:
-            body |= {name: state() for name, state in self._shown.items()}
+        body = report.readiness(self._shown if "verbose" in request.query else None)
         return _json(200 if report.ready else 503, body)
 
 

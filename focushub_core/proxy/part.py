@@ -199,25 +199,17 @@ class ProxyPart(Part):
     async def _health(self, asked: Asked) -> Answer:
         report = await self.report()
         body = report.health(datetime.now(UTC), self.version)
-        return json(200 if report.healthy else 503, body | self._verbose(asked), _NO_STORE)
+        if _asks(asked.head, "verbose"):
+            body |= {name: state() for name, state in self.shown.items()}
+        return json(200 if report.healthy else 503, body, _NO_STORE)
 
     async def _livez(self, _: Asked) -> Answer:
         return json(200, {"status": "alive"}, _NO_STORE)
 
     async def _readyz(self, asked: Asked) -> Answer:
         report = await self.report()
-        body = report.readiness()
-        if more := self._verbose(asked):
-            body |= more
-        else:
-            body = {"status": body["status"]}
+        body = report.readiness(self.shown if _asks(asked.head, "verbose") else None)
         return json(200 if report.ready else 503, body, _NO_STORE)
-
-    def _verbose(self, asked: Asked) -> dict[str, object]:
-        """What else there is to show, for who asks for it."""
-        if not _asks(asked.head, "verbose"):
-            return {}
-        return {name: state() for name, state in self.shown.items()}
 
     async def _metrics(self, _: Asked) -> Answer:
         return Answer(200, await self.metrics(), (("Content-Type", counters.CONTENT_TYPE),))

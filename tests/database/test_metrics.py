@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from prometheus_client import CollectorRegistry
 
 from focushub_core.database import Database
-from focushub_core.database.metrics import register
+from focushub_core.database.metrics import families
 from focushub_core.errors import Unavailable
+from focushub_core.telemetry.families import register
 
 
 def shown(registry: CollectorRegistry) -> dict[str, float]:
@@ -22,7 +23,7 @@ async def test_it_shows_connections_by_state_and_who_waits(
     database_url: str, opened: Callable[..., Awaitable[Database]]
 ) -> None:
     database, registry = await opened(database_url, max_size=1, acquire_timeout=0.5), CollectorRegistry()
-    register(database, registry)
+    register(lambda: families(database), registry)
     async with database.transaction() as connection:
         await connection.execute("SELECT 1")
         waiting = asyncio.create_task(database.execute("SELECT 1"))
@@ -35,13 +36,13 @@ async def test_it_shows_connections_by_state_and_who_waits(
 
 async def test_a_database_that_is_not_open_shows_nothing() -> None:
     registry = CollectorRegistry()
-    register(Database(), registry)
+    register(lambda: families(Database()), registry)
     assert shown(registry) == {}
 
 
 async def test_a_server_that_is_away_leaves_no_connection(opened: Callable[..., Awaitable[Database]]) -> None:
     database, registry = await opened("postgresql://a:b@127.0.0.1:1/c"), CollectorRegistry()
-    register(database, registry)
+    register(lambda: families(database), registry)
     with contextlib.suppress(Unavailable):
         await database.execute("SELECT 1")
     assert shown(registry)["busy"] == shown(registry)["idle"] == 0
