@@ -11,12 +11,10 @@ Rules that hold here:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from contextvars import ContextVar
 from time import monotonic
 
 HEADER = "X-Request-Timeout-Ms"
-_LOWER = HEADER.lower()
 
 _ends: ContextVar[float | None] = ContextVar("deadline", default=None)
 _MILLISECONDS = re.compile(r"[0-9]{1,9}")
@@ -47,9 +45,3 @@ def left(limit: float) -> float:
 def field(limit: float) -> dict[str, str]:
     """The field for the next hop, which is waited for ``limit`` seconds at most."""
     return {HEADER: str(max(0, int(left(limit) * 1000)))}
-
-
-def renewed(fields: Iterable[tuple[str, str]], limit: float) -> list[tuple[str, str]]:
-    """``fields`` with `field` instead of the one that came with them."""
-    kept = [(name, value) for name, value in fields if name.lower() != _LOWER]
-    return [*kept, *field(limit).items()]

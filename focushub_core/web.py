@@ -21,7 +21,6 @@ from focushub_core.settings import Settings
 from focushub_core.stack import Stack
 from focushub_core.telemetry import explain, metrics
 from focushub_core.telemetry.access import AccessLog
-from focushub_core.telemetry.observe import template_of
 from focushub_core.telemetry.tracing import Tracer
 
 MAX_BODY = 1024 * 1024
@@ -63,7 +62,7 @@ class WebPart(RoutedPart):
         app.router.add_get("/metrics", self._metrics)
         self.add_routes(app)
         if not inner:
-            edge.lay_around(app, around, named_by_template=True)
+            edge.lay_around(app, around)
         return app
 
     async def _lifespan(self, _: web.Application) -> AsyncIterator[None]:
@@ -82,7 +81,6 @@ class WebPart(RoutedPart):
         return edge.observed(
             self.metrics.requests,
             self.access,
-            template_of,
             show_internals=show_internals,
             seconds=seconds,
             tracer=self.traces,

@@ -29,7 +29,7 @@ from focushub_core.telemetry import explain, trace
 from focushub_core.telemetry.access import CLIENT_GONE, QUIET, AccessLog
 from focushub_core.telemetry.context import HEADER, request_id, take_up
 from focushub_core.telemetry.counters import RequestCounters
-from focushub_core.telemetry.observe import UNMATCHED
+from focushub_core.telemetry.observe import UNMATCHED, template_of
 from focushub_core.telemetry.tracing import Tracer
 
 UNMATCHED_PATH = UNMATCHED.replace("}", ":.*}")
@@ -44,7 +44,6 @@ Prepare = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 def observed(
     requests: RequestCounters,
     access: AccessLog,
-    route_of: Callable[[web.Request], str],
     *,
     show_internals: bool,
     seconds: float,
@@ -82,7 +81,7 @@ def observed(
             took = perf_counter() - started
             requests.in_flight -= 1
             if route is None:
-                route = route_of(request)
+                route = template_of(request)
             requests.answered(request.method, route, status, took)
             if traced is not None:
                 traced.end(route, status, failed)
@@ -121,13 +120,13 @@ def unobserved(draining: Callable[[], bool], *, show_internals: bool, seconds: f
     return serve
 
 
-def lay_around(app: web.Application, serve: Serve, *, named_by_template: bool) -> None:
+def lay_around(app: web.Application, serve: Serve) -> None:
     """Lays ``serve`` around every handler of ``app``, whose routes are all there, and around what matches none."""
     app.router.add_route("*", UNMATCHED_PATH, _unmatched)
     for route in app.router.routes():
         template = route.resource.canonical if route.resource is not None else UNMATCHED
         name = "unmatched" if template == UNMATCHED else template
-        around: Any = partial(serve, handler=route.handler, route=name if named_by_template else None)
+        around: Any = partial(serve, handler=route.handler, route=name)
         route._handler = around
 
 

@@ -118,13 +118,6 @@ def process() -> bytes:
     )
 
 
-def gauges(*said: tuple[str, str, list[tuple[str, float]]]) -> bytes:
-    """Name, help, and rows of labels as they are written and a value; ``_total`` names a counter."""
-    return _text(
-        *(_gauge(*family, "counter" if family[0].endswith("_total") else "gauge") for family in said)
-    )
-
-
 def _gauge(name: str, text: str, rows: Iterable[tuple[str, float]], kind: str = "gauge") -> Iterator[str]:
     yield f"# HELP {name} {text}"
     yield f"# TYPE {name} {kind}"

@@ -47,14 +47,6 @@ async def test_a_time_that_is_over_is_passed_on_as_nothing() -> None:
     assert deadline.field(3.0) == {"X-Request-Timeout-Ms": "0"}
 
 
-async def test_a_senders_field_is_replaced_however_it_is_spelled() -> None:
-    deadline.start(0.5)
-    fields = [("A", "1"), ("x-request-timeout-ms", "9"), ("X-Request-Timeout-Ms", "60000")]
-    kept, (name, value) = deadline.renewed(fields, 3.0)
-    assert (kept, name) == (("A", "1"), "X-Request-Timeout-Ms")
-    assert 400 < int(value) <= 500
-
-
 async def test_a_deadline_is_its_tasks_own_and_that_of_what_it_starts() -> None:
     async def child() -> float:
         return deadline.left(9.0)

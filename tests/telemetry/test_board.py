@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from focushub_core.telemetry import counters
 from focushub_core.telemetry.board import SIZE, Board, Seat, counted, together
 from focushub_core.telemetry.counters import RequestCounters
+from focushub_core.telemetry.families import Family, render
 
 
 def values(text: bytes) -> dict[str, float]:
@@ -27,8 +28,8 @@ def worker(requests: int, *, in_flight: int = 0, up: int = 1) -> bytes:
     own.in_flight = in_flight
     for _ in range(requests):
         own.answered("GET", "/", 200, 0.003)
-    ups = [('pool="p",upstream="u"', float(up))]
-    return own.render() + counters.gauges(("upstream_up", "1 unless down.", ups))
+    ups = [({"pool": "p", "upstream": "u"}, float(up))]
+    return own.render() + render([Family("gauge", "upstream_up", "1 unless down.", ups)])
 
 
 def test_counters_histograms_and_amounts_are_added_up() -> None:
