@@ -65,12 +65,9 @@ def read_fields(data: bytes, start: int, end: int, names: Names, most: int) -> F
         raise HeadTooLarge(f"more than {most} fields")
     known = names.lines.get
     lines = [known(text) or _read(text, names) for text in texts]
-    return Fields(
-        lines,
-        [line.written for line in lines if not line.meant],
-        [line.known for line in lines if line.meant],
-        frozenset([line.meant for line in lines if line.meant]),
-    )
+    plain = [line.written for line in lines if not line.meant]
+    others = [line.known for line in lines if line.meant]
+    return Fields(lines, plain, others, frozenset([meant for meant, _ in others]))
 
 
 def _read(text: bytes, names: Names) -> Line:
