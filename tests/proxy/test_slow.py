@@ -67,6 +67,35 @@ async def test_a_body_that_comes_too_slowly_is_a_408_and_blames_no_upstream(
     await slow
 
 
+async def test_a_body_that_was_asked_for_and_does_not_come_is_a_408_and_blames_no_upstream(
+    bench: Bench,
+) -> None:
+    """Else five clients who say ``Expect: 100-continue``, and then nothing, had an upstream ejected."""
+
+    async def welcome(_: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await reader.read()
+
+    front, _ = await bench.engine(await bench.script(each(welcome)), timeouts=Timeouts(answer_s=0.3))
+    client = await bench.connect(front)
+    expecting = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    assert (await client.ask(expecting)).status == 100
+    assert (await client.reply()).status == 408
+    assert await client.closed()
+    assert (front.pool.upstreams[0].health.faulty, front.pool.upstreams[0].in_flight) == (0, 0)
+
+
+async def test_an_expectation_that_is_not_answered_is_a_504(bench: Bench) -> None:
+    async def silent(_: bytes, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    front, _ = await bench.engine(await bench.script(each(silent)), timeouts=Timeouts(answer_s=0.3))
+    client = await bench.connect(front)
+    expecting = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    assert (await client.ask(expecting)).status == 504
+    assert front.pool.upstreams[0].health.faulty == 1
+
+
 async def test_a_body_that_keeps_the_rate_may_take_longer_than_the_grace(bench: Bench) -> None:
     async def whole(_: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(3000)

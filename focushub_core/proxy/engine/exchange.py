@@ -14,8 +14,8 @@ Rules that hold here:
   same upstream, on a new one, and nobody is to blame. Others get a 502 problem: the upstream may have had it.
 * What waits for an upstream that proves to be frozen goes elsewhere, if it is replayable and there is an elsewhere.
   It is not counted against the budget of retries: it costs the upstream nothing.
-* A client may shorten the time that it waits; an upstream is blamed for being late only if it had half of ours. Else
-  any client could have every upstream ejected.
+* An upstream is blamed for being late only if it was its turn, and if it had half of our time: a client may leave it
+  less, or not send what it announced. Else any client could have every upstream ejected.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from focushub_core import deadline
 from focushub_core.balancer import Outcome, Stage, Upstream, may_resend
-from focushub_core.errors import BadGateway, FocusHubError, GatewayTimeout
+from focushub_core.errors import BadGateway, FocusHubError, GatewayTimeout, RequestTimeout
 from focushub_core.proxy.engine.answers import date
 from focushub_core.proxy.engine.limits import KEPT
 from focushub_core.proxy.engine.links import Link, nobody
@@ -310,9 +310,7 @@ class Exchange:
             self._moved = False  # a large body takes its time: the answer is due from its end on
             self._deadline = now + self._seconds
         if now >= self._deadline and not self._over:
-            problem = GatewayTimeout("no answer in time", code="upstream_timeout")
-            blamed = 2 * self._seconds >= self._engine.timeouts.answer_s
-            self._failed(Stage.SENT, Outcome.FAULTY if blamed else None, problem, last=True)
+            self._too_late()
         return self._deadline
 
     # ----------------------------------------------------------------------------------------------------------
@@ -350,6 +348,15 @@ class Exchange:
             self._client.witness.failed(problem.code, self._engine.clock())
         self.on_gone()
         self._client.break_off(self._answer.status)
+
+    def _too_late(self) -> None:
+        """The time is over, for whoever was waited for."""
+        if not self.body_over and self.wants_body and (self._interim or not self._head.expects):
+            self._failed(Stage.SENT, None, RequestTimeout("the body did not come in time"), last=True)
+            return
+        blamed = 2 * self._seconds >= self._engine.timeouts.answer_s
+        problem = GatewayTimeout("no answer in time", code="upstream_timeout")
+        self._failed(Stage.SENT, Outcome.FAULTY if blamed else None, problem, last=True)
 
     def _failed(
         self, stage: Stage, outcome: Outcome | None, problem: FocusHubError, *, last: bool = False
