@@ -23,7 +23,7 @@ from aiohttp import web
 
 from focushub_core import settings as settings_module
 from focushub_core.balancer import Pool
-from focushub_core.errors import ConfigurationError, FocusHubError, NotFound, Unauthorized
+from focushub_core.errors import ConfigurationError, FocusHubError, NotFound
 from focushub_core.gateway import documents
 from focushub_core.gateway.aggregate import Aggregate, Reply, Section, gather
 from focushub_core.gateway.documents import Documents
@@ -36,7 +36,7 @@ from focushub_core.http.cors import Cors
 from focushub_core.http.docs import ApiPage
 from focushub_core.identity.keys import KeySource, download
 from focushub_core.identity.user import User
-from focushub_core.identity.verifier import Verifier
+from focushub_core.identity.verifier import Verifier, nobody_known
 from focushub_core.proxy.configured import ProxySettings
 from focushub_core.proxy.engine import Route
 from focushub_core.proxy.http1 import RequestHead, lines
@@ -211,11 +211,6 @@ class Gateway(RoutedPart, ProxyPart):
 
 def _to(pool: Pool, service: ServiceEntry, request: Request, sent: bytes = b"") -> Route:
     return Route(request.label, pool, sent=sent, told=request.told, keyed=service.keyed, notes=request.notes)
-
-
-def nobody_known() -> Unauthorized:
-    """The refusal of a request without a token."""
-    return Unauthorized("Send an access token: Authorization: Bearer <token>.")
 
 
 def signed_in(request: web.Request) -> User:

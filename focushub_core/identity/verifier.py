@@ -77,7 +77,7 @@ def _digest(token: str) -> bytes:
 def bearer(authorization: str | None) -> str:
     """The token of an ``Authorization: Bearer`` field (RFC 6750, 2.1)."""
     if authorization is None:
-        raise Unauthorized("Send an access token: Authorization: Bearer <token>.")
+        raise nobody_known()
     scheme, _, token = authorization.partition(" ")
     token = token.strip(" ")  # other white space, above ASCII, is not the same to everybody
     if scheme.lower() != "bearer" or not token or not token.isascii():
@@ -85,3 +85,8 @@ def bearer(authorization: str | None) -> str:
             "The Authorization field is not of the form: Bearer <token>.", code="invalid_request"
         )
     return token
+
+
+def nobody_known() -> Unauthorized:
+    """The refusal of a request without a token."""
+    return Unauthorized("Send an access token: Authorization: Bearer <token>.")
