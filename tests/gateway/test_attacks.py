@@ -7,268 +7,23 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import socket
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import cast
 
 import pytest
 import pytest_asyncio
-from aiohttp import web
 from aiohttp.test_utils import TestServer
 from uuid_utils.compat import uuid7
 
 from focushub_core import Secret, Service, ServiceSettings, User, get
 from focushub_core.deadline import left
-from focushub_core.gateway import Gateway, GatewaySettings, Section
+from focushub_core.gateway import GatewaySettings
 from focushub_core.proxy.engine import own
-from focushub_core.proxy.http1 import End, RequestHead, RequestReader, ResponseHead, ResponseReader
 from focushub_core.stack import parse
 from focushub_core.telemetry.context import request_id
-from focushub_core.testing import TokenMint
 
-STACK = """
-[stack]
-name = "shop"
-[gateway]
-replicas = 1
-[services.auth]
-port = 3001
-prefixes = ["/v1/auth", "/v1/me"]
-public = ["/v1/auth"]
-[services.task]
-port = 3002
-prefixes = ["/v1/tasks"]
-day_aware = ["/v1/tasks/today"]
-[limits.user]
-quota = 5
-by = "user"
-[limits.address]
-quota = 50
-by = "address"
-[limits.login]
-quota = 3
-by = "address"
-routes = ["/v1/auth/login"]
-"""
-
-
-class Reply:
-    """An answer: its status, fields (lower case) and body."""
-
-    def __init__(self, head: ResponseHead) -> None:
-        self.status = head.status
-        self.lines = [(name.lower(), value) for name, value in head.fields.all]
-        self.fields = dict(self.lines)
-        self.body = b""
-
-    @property
-    def code(self) -> object:
-        """Of a problem."""
-        return json.loads(self.body).get("code")
-
-
-class Wire:
-    """One connection to the gateway, in bytes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-        self._answers = ResponseReader()
-
-    async def ask(self, *requests: bytes) -> list[Reply]:
-        """The answers to these requests, sent at once."""
-        self.writer.write(b"".join(requests))
-        return [await self.reply(request[:4] == b"HEAD") for request in requests]
-
-    async def reply(self, to_head: bool = False) -> Reply:
-        """The next answer."""
-        self._answers.expect(b"HEAD" if to_head else b"GET")
-        found: Reply | None = None
-        async with asyncio.timeout(8):
-            while True:
-                event = self._answers.next()
-                if isinstance(event, ResponseHead):
-                    found = Reply(event)
-                elif isinstance(event, bytes):
-                    assert found is not None
-                    found.body += event
-                elif isinstance(event, End):
-                    assert found is not None
-                    if found.status >= 200:
-                        return found
-                else:
-                    data = await self.reader.read(65536)
-                    assert data, "the connection ended"
-                    self._answers.receive(data)
-
-    def reset(self) -> None:
-        """Close it so that the other side sees at once that nobody is there."""
-        connection = self.writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
-
-    async def close(self) -> None:
-        """Close it at once."""
-        self.writer.transport.abort()
-        with suppress(ConnectionError):
-            await self.writer.wait_closed()
-
-    async def ended(self) -> bool:
-        """Whether nothing more comes."""
-        async with asyncio.timeout(8):
-            return not await self.reader.read(1)
-
-
-class Upstream:
-    """A service that reads by the kit's own reader, remembers what it is asked, and answers as told."""
-
-    def __init__(self) -> None:
-        self.heads: list[RequestHead] = []
-        self.bodies: list[bytes] = []
-        self.delay_s = 0.0
-        self.connections: set[Upstream.Connection] = set()
-
-    async def start(self, running: AsyncExitStack) -> None:
-        """Listen until the end."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Upstream.Connection(self), "127.0.0.1", 0)
-        running.push_async_callback(self._close, server)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-    @property
-    def targets(self) -> list[bytes]:
-        """What was asked for."""
-        return [head.target for head in self.heads]
-
-    def sent(self, name: bytes) -> list[bytes]:
-        """The values of a field in the last request."""
-        return [value for given, value in self.heads[-1].fields.all if given.lower() == name]
-
-    async def _close(self, server: asyncio.Server) -> None:
-        server.close()
-        for connection in self.connections:
-            connection.transport.abort()
-        await asyncio.sleep(0)
-
-    class Connection(asyncio.Protocol):
-        transport: asyncio.Transport
-
-        def __init__(self, upstream: Upstream) -> None:
-            self._upstream = upstream
-            self._requests = RequestReader()
-            self._body = b""
-
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            self.transport = cast(asyncio.Transport, transport)
-            self._upstream.connections.add(self)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._upstream.connections.discard(self)
-
-        def data_received(self, data: bytes) -> None:
-            upstream = self._upstream
-            self._requests.receive(data)
-            while (event := self._requests.next()) is not None:
-                if isinstance(event, RequestHead):
-                    self._asks_whether_it_is_ready = event.target == b"/readyz"
-                    if not self._asks_whether_it_is_ready:
-                        upstream.heads.append(event)
-                elif isinstance(event, bytes):
-                    self._body += event
-                elif self._asks_whether_it_is_ready:
-                    self._answer(b"{}")
-                else:
-                    upstream.bodies.append(self._body)
-                    self._body = b""
-                    said = b'{"target":"%b"}' % upstream.heads[-1].target
-                    asyncio.get_running_loop().call_later(upstream.delay_s, self._answer, said)
-
-        def _answer(self, said: bytes) -> None:
-            self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said))
-
-
-class Shop(Gateway):
-    mint = TokenMint()
-
-    async def fetch_keys(self) -> bytes:
-        return self.mint.document()
-
-    async def person_fields(self, user: User, authorization: str) -> dict[str, str]:
-        return {"X-User-Day": f"of {user.id}"}
-
-    @get("/v1/both")
-    async def both(self, request: web.Request, user: User) -> dict[str, object]:
-        sections = [Section("tasks", "task", "/v1/tasks")]
-        return (await self.aggregate(request, sections, {})).sections() | {"user": str(user.id)}
-
-    def add_routes(self, app: web.Application) -> None:
-        super().add_routes(app)
-        app.router.add_post("/heard", self.heard)
-        app.router.add_get("/heard", self.heard)
-        app.router.add_get("/echo", self.echo)
-        app.router.add_get("/hangs", self.hangs)
-        app.router.add_get("/gives-up", self.gives_up)
-
-    async def heard(self, request: web.Request) -> web.Response:
-        fields = [[name.lower(), value] for name, value in request.headers.items()]
-        return web.json_response({"fields": fields, "body": await request.text()})
-
-    async def echo(self, request: web.Request) -> web.Response:
-        return web.Response(headers={"X-Echo": request.query["q"]})
-
-    async def hangs(self, _: web.Request) -> web.Response:
-        await asyncio.Event().wait()
-        return web.Response()
-
-    async def gives_up(self, _: web.Request) -> web.Response:
-        waited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waited.cancel()
-        await waited
-        return web.Response()
-
-
-class Rig:
-    """A gateway in front of two services."""
-
-    def __init__(self, gateway: Shop, auth: Upstream, task: Upstream, running: AsyncExitStack) -> None:
-        self.gateway, self.auth, self.task = gateway, auth, task
-        self.ann, self.bob = uuid7(), uuid7()
-        self.token = Shop.mint.token(self.ann).encode()
-        self.bobs = Shop.mint.token(self.bob).encode()
-        self._running = running
-
-    async def connect(self) -> Wire:
-        """A new connection."""
-        port = int(self.gateway.url.rpartition(":")[2])
-        wire = Wire(*await asyncio.open_connection("127.0.0.1", port))
-        self._running.push_async_callback(wire.close)
-        return wire
-
-    async def ask(self, *requests: bytes) -> list[Reply]:
-        """The answers to these requests, sent at once on a connection of their own."""
-        return await (await self.connect()).ask(*requests)
-
-    @property
-    def bearer(self) -> bytes:
-        """Ann's ``Authorization``, as a line."""
-        return b"Authorization: Bearer %b" % self.token
-
-
-def request(target: bytes, *lines: bytes, method: bytes = b"GET", body: bytes = b"") -> bytes:
-    """A request as bytes."""
-    framed = (b"Content-Length: %d" % len(body),) if body else ()
-    head = b"\r\n".join([b"%b %b HTTP/1.1" % (method, target), b"Host: shop", *lines, *framed])
-    return head + b"\r\n\r\n" + body
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Return when ``condition`` holds; fail when it does not in time."""
-    async with asyncio.timeout(8):
-        while not condition():  # noqa: ASYNC110 (what is waited for has no event)
-            await asyncio.sleep(0.005)
-
+from .raw import STACK, Rig, Shop, Upstream, Wire, request, until
 
 Start = Callable[..., Awaitable[Rig]]
 
@@ -292,7 +47,7 @@ async def start(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
         yield start
 
 
-# Nobody comes in without a token ------------------------------------------------------------------------------
+# Nobody comes in without a token ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -345,7 +100,7 @@ async def test_what_looks_like_a_preflight_reaches_no_service(start: Start) -> N
     assert rig.task.heads == []
 
 
-# Nobody is taken for somebody else -----------------------------------------------------------------------------
+# Nobody is taken for somebody else --------------------------------------------------------------------------
 
 
 async def test_the_same_fields_with_another_token_are_another_person(start: Start) -> None:
@@ -434,7 +189,7 @@ async def test_a_service_takes_a_token_in_the_same_form(start: Start) -> None:
             assert reply.status == status
 
 
-# Nobody says what is ours to say -------------------------------------------------------------------------------
+# Nobody says what is ours to say ----------------------------------------------------------------------------
 
 
 FORGED = (
@@ -511,7 +266,7 @@ async def test_who_does_not_know_the_secret_is_told_nothing_and_passes_none_on(s
         assert rig.task.sent(b"x-explain") == []
 
 
-# Nobody gets more than their share -----------------------------------------------------------------------------
+# Nobody gets more than their share --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -532,7 +287,7 @@ async def test_a_limit_holds_for_every_spelling_of_its_path(start: Start, spelle
     assert rig.auth.targets == [spelled] * 3
 
 
-async def test_neither_new_connections_nor_fields_nor_pipelining_nor_trailers_are_more_permits(
+async def test_neither_new_connections_nor_fields_nor_pipelining_are_more_permits(
     start: Start,
 ) -> None:
     rig = await start()
@@ -552,6 +307,29 @@ async def test_neither_new_connections_nor_fields_nor_pipelining_nor_trailers_ar
         assert reply.status == 429
 
 
+async def test_behind_a_proxy_that_is_believed_an_address_is_what_the_proxy_says(start: Start) -> None:
+    """IPv6 counts by /64, and what the client wrote itself stands left of that."""
+    rig = await start(trusted_proxies="127.0.0.1")
+
+    async def login(forwarded: bytes) -> int:
+        line = b"X-Forwarded-For: " + forwarded
+        return (await rig.ask(request(b"/v1/auth/login", line, method=b"POST")))[0].status
+
+    assert [await login(b"2001:db8:0:1::%d" % n) for n in range(4)] == [200] * 3 + [429]
+    for spelled in (
+        b"[2001:db8:0:1::9]:80",
+        b"6.6.6.6, 2001:DB8:0:1:0:0:0:9",
+        b"x, 6.6.6.6,2001:db8:0:1::9",
+        b"2001:db8:0:1::9,127.0.0.1",
+    ):
+        assert await login(spelled) == 429
+    assert await login(b"2001:db8:0:2::1") == 200
+    assert [await login(b"::ffff:192.0.2.1"), await login(b"192.0.2.1"), await login(b"192.0.2.1:9")] == [
+        200
+    ] * 3
+    assert await login(b"192.0.2.1") == 429
+
+
 @pytest.mark.parametrize("target", [b"/nowhere", b"/heard", b"/v1/tasks", b"/openapi.json"])
 async def test_what_nobody_serves_and_what_we_serve_ourselves_counts_as_well(
     start: Start, target: bytes
@@ -563,7 +341,7 @@ async def test_what_nobody_serves_and_what_we_serve_ourselves_counts_as_well(
     assert 429 not in [reply.status for reply in replies[:-1]]
 
 
-# Nobody has others pay for them --------------------------------------------------------------------------------
+# Nobody has others pay for them -----------------------------------------------------------------------------
 
 
 async def test_a_client_in_a_hurry_blames_no_service(start: Start) -> None:
@@ -623,7 +401,47 @@ async def test_a_body_for_an_own_route_is_not_waited_for_for_ever(start: Start) 
     assert await wire.ended()
 
 
-# Nothing is smuggled in --------------------------------------------------------------------------------------
+async def test_what_is_held_of_bodies_for_own_routes_is_bounded(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own, "MOST_HELD", 100_000)
+    rig = await start()
+    engine = rig.gateway.engine
+    holding = [await rig.connect() for _ in range(2)]
+    for wire in holding:
+        wire.writer.write(request(b"/heard", b"Content-Length: 60000", method=b"POST") + b"x" * 45_000)
+    await until(lambda: engine.held >= 90_000)
+    (refused,) = await rig.ask(request(b"/heard", method=b"POST", body=b"x" * 20_000))
+    assert (refused.status, refused.code) == (503, "overloaded")
+    holding[0].reset()
+    await until(lambda: engine.held < 50_000)
+    holding[1].writer.write(b"x" * 15_000)
+    assert (await holding[1].reply()).status == 200
+    await until(lambda: engine.held == 0)
+
+
+async def test_who_goes_away_while_keys_are_fetched_does_not_take_them_from_others(start: Start) -> None:
+    rig = await start()
+    keys, asked = asyncio.Event(), asyncio.Event()
+
+    async def fetch_keys() -> bytes:
+        asked.set()
+        await keys.wait()
+        return Shop.mint.document()
+
+    rig.gateway.verifier._keys._fetch = fetch_keys
+    first, second = await rig.connect(), await rig.connect()
+    first.writer.write(request(b"/v1/tasks/first", rig.bearer))
+    await asked.wait()
+    second.writer.write(request(b"/v1/tasks/second", rig.bearer))
+    first.reset()
+    await until(lambda: len(rig.gateway.engine._clients) == 1)
+    keys.set()
+    assert (await second.reply()).status == 200
+    assert rig.task.targets == [b"/v1/tasks/second"]
+
+
+# Nothing is smuggled in -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -714,25 +532,7 @@ async def test_while_it_is_being_decided_nothing_that_follows_is_served_or_held(
     assert json.loads((await wire.reply()).body) == {"target": "/v1/tasks/second"}
 
 
-async def test_who_goes_away_while_keys_are_fetched_does_not_take_them_from_others(start: Start) -> None:
-    rig = await start()
-    keys, asked = asyncio.Event(), asyncio.Event()
-
-    async def fetch_keys() -> bytes:
-        asked.set()
-        await keys.wait()
-        return Shop.mint.document()
-
-    rig.gateway.verifier._keys._fetch = fetch_keys
-    first, second = await rig.connect(), await rig.connect()
-    first.writer.write(request(b"/v1/tasks/first", rig.bearer))
-    await asked.wait()
-    second.writer.write(request(b"/v1/tasks/second", rig.bearer))
-    first.reset()
-    await until(lambda: len(rig.gateway.engine._clients) == 1)
-    keys.set()
-    assert (await second.reply()).status == 200
-    assert rig.task.targets == [b"/v1/tasks/second"]
+# Nobody gets what is another's ------------------------------------------------------------------------------
 
 
 async def test_answers_come_in_the_order_of_their_requests_whoever_gives_them(start: Start) -> None:
@@ -763,25 +563,6 @@ async def test_what_was_said_of_a_request_says_nothing_of_the_one_behind_it(star
     ((ident, seconds),) = seen
     assert ident == "second-second"
     assert 29 < seconds <= 30
-
-
-async def test_what_is_held_of_bodies_for_own_routes_is_bounded(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(own, "MOST_HELD", 100_000)
-    rig = await start()
-    engine = rig.gateway.engine
-    holding = [await rig.connect() for _ in range(2)]
-    for wire in holding:
-        wire.writer.write(request(b"/heard", b"Content-Length: 60000", method=b"POST") + b"x" * 45_000)
-    await until(lambda: engine.held >= 90_000)
-    (refused,) = await rig.ask(request(b"/heard", method=b"POST", body=b"x" * 20_000))
-    assert (refused.status, refused.code) == (503, "overloaded")
-    holding[0].reset()
-    await until(lambda: engine.held < 50_000)
-    holding[1].writer.write(b"x" * 15_000)
-    assert (await holding[1].reply()).status == 200
-    await until(lambda: engine.held == 0)
 
 
 async def test_among_many_who_come_go_and_pipeline_everybody_gets_their_own_answers(start: Start) -> None:
