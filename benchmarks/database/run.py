@@ -174,7 +174,17 @@ class Load:
         """What the server did in ``seconds``; every key of an insert comes once."""
         self._runs += 1
         with _file(scenario.script.replace("KEY", f"{os.getpid()}-{self._runs}-")) as script:
-            argv = [self._wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", script]
+            argv = [
+                self._wrk,
+                "-t1",
+                f"-c{CONNECTIONS}",
+                f"-d{seconds}s",
+                "--timeout",
+                "10s",
+                "--latency",
+                "-s",
+                script,
+            ]
             before = cpu_seconds(pid)
             output = subprocess.run(  # noqa: S603
                 [*argv, f"http://127.0.0.1:{port}{scenario.path}"],
