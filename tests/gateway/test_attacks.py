@@ -393,6 +393,19 @@ async def test_an_own_route_has_as_long_as_a_service(start: Start) -> None:
     assert reply.status == 504
 
 
+async def test_a_decision_that_does_not_come_is_not_waited_for_for_ever(start: Start) -> None:
+    rig = await start(answer_timeout_s=0.3)
+
+    async def person_fields(user: User, authorization: str) -> dict[str, str]:
+        await asyncio.Event().wait()
+        return {}
+
+    rig.gateway.person_fields = person_fields  # type: ignore[method-assign]
+    asked = request(b"/v1/tasks/today", rig.bearer)
+    assert [reply.status for reply in await rig.ask(asked, request(b"/heard"))] == [504, 200]
+    assert rig.task.heads == []
+
+
 async def test_a_body_for_an_own_route_is_not_waited_for_for_ever(start: Start) -> None:
     rig = await start(answer_timeout_s=0.3)
     wire = await rig.connect()

@@ -2,8 +2,8 @@
 
 Rules that hold here:
 
-* A route of our own has as long as an upstream has, and so has a client to send its request. What all of them hold of
-  requests' bodies is bounded.
+* A route of our own has as long as an upstream has, and so have a decision, and a client to send its request. What all
+  of them hold of requests' bodies is bounded.
 * Each task has a context of its own: what was said for the request before, on the same connection, says nothing here.
 * Each task ends in an answer, also if what it waits for was cancelled by somebody else; but for a client that is gone.
 """
@@ -88,7 +88,14 @@ class Deciding(Idle):
         self._engine = engine
         self._client = client
         seconds = deadline.take_up(head.fields.first(b"x-request-timeout-ms"), engine.timeouts.answer_s)
+        self._due = engine.clock() + seconds
         self._task = engine.spawn(self._decide(coming, request_id, seconds), Context())
+
+    def look(self, now: float) -> float:
+        if now >= self._due:
+            self._task.cancel()
+            self._client.refuse(_too_late())
+        return self._due
 
     def on_gone(self) -> None:
         self._task.cancel()
@@ -157,9 +164,7 @@ class Own(Idle):
         if now < self._due:
             return self._due
         sent = self._task is not None
-        self._refuse(
-            GatewayTimeout("no answer in time") if sent else RequestTimeout("the body did not come in time")
-        )
+        self._refuse(_too_late() if sent else RequestTimeout("the body did not come in time"))
         return now + ROUND
 
     def on_gone(self) -> None:
@@ -195,6 +200,10 @@ class Own(Idle):
         if client.serving is self:
             self._let_go()
             client.send(answer)
+
+
+def _too_late() -> GatewayTimeout:
+    return GatewayTimeout("no answer in time")
 
 
 def _too_large() -> PayloadTooLarge:
