@@ -43,7 +43,7 @@ def one_round(
     url = f"http://127.0.0.1:{peer.port}/v1/tasks?limit=50"
     before = cpu_seconds(pid)
     row = wrk.ask(tools, url, text, connections=CONNECTIONS, seconds=seconds)
-    return {**row, "cpu_us": (cpu_seconds(pid) - before) / row["requests"] * 1e6}
+    return {**row, "cpu_us": (cpu_seconds(pid) - before) / max(row["requests"], 1) * 1e6}
 
 
 @contextmanager
