@@ -30,9 +30,9 @@ from focushub_core.ratelimit.store import SharedStore, StoreUnavailable
 MAX_KEYS = 50_000
 TRUSTED_US = SECOND_US
 """For how long a refusal stands without asking again; somebody may have emptied the store."""
-OFTEN_US = 100_000
+OFTEN_US = 500_000
 """A bucket that is asked for again within this time gets twice the lease."""
-SELDOM_US = 500_000
+SELDOM_US = 2_000_000
 """One that is not asked for again within this time gets half."""
 LARGEST = 1 << 16
 """Permits."""
