@@ -37,6 +37,7 @@ class Client(Protocol):
 
     async def get(self, pool: Pool, path: str, fields: Mapping[str, str]) -> Reply:
         """The answer to GET ``path``."""
+        raise NotImplementedError
 
 
 class People:
