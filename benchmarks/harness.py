@@ -63,7 +63,7 @@ def compare(
         for number in range(-1, rounds):  # the first round warms up
             turn = max(number, 0) % len(servers)
             for name, (pid, port) in [*servers.items()][turn:] + [*servers.items()][:turn]:
-                row = _measure(pid, port, path, seconds if number >= 0 else 1.0, connections)
+                row = measure(pid, port, path, seconds if number >= 0 else 1.0, connections)
                 if number >= 0:  # the rounds begin with the first contender's turn
                     found.append({"round": number, "name": name, **row})
     return found
@@ -164,7 +164,8 @@ def _require_same_answers(
             raise SystemExit(f"{name} answers something else: {said} instead of {first}")
 
 
-def _measure(pid: int, port: int, path: str, seconds: float, connections: int) -> Round:
+def measure(pid: int, port: int, path: str, seconds: float, connections: int) -> Round:
+    """What a server answered in ``seconds``, and the CPU that it took for each request."""
     before = cpu_seconds(pid)
     ran = subprocess.run(  # noqa: S603
         [sys.executable, str(LOAD), "127.0.0.1", str(port), str(connections), str(seconds), path],

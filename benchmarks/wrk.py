@@ -94,18 +94,31 @@ class Tools:
 
 def ask(tools: Tools, url: str, text: str, *, connections: int, seconds: int) -> Round:
     """What a server answered in ``seconds`` when asked by the script ``text``; every answer must be a 2xx."""
+    output = run(tools, url, text, connections=connections, seconds=seconds)
+    if failed := re.search(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)", output):
+        raise SystemExit(f"not all were answered: {failed[0]}")
+    return read(output)
+
+
+def run(tools: Tools, url: str, text: str, *, connections: int, seconds: int, timeout_s: int = 2) -> str:
+    """What wrk says after it has asked a server for ``seconds`` by the script ``text``."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(text)
         file.flush()
-        argv = [tools.find("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", file.name]
-        output = subprocess.run(  # noqa: S603
-            [*argv, url], capture_output=True, text=True, check=True, env=tools.environment(),
+        argv = [tools.find("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+        return subprocess.run(  # noqa: S603
+            [*argv, "--timeout", f"{timeout_s}s", "-s", file.name, url],
+            capture_output=True, text=True, check=True, env=tools.environment(),
             preexec_fn=lambda: pin(LOAD_CORE),
         ).stdout  # fmt: skip
-    if failed := re.search(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)", output):
-        raise SystemExit(f"not all were answered: {failed[0]}")
+
+
+def read(output: str) -> Round:
+    """The figures out of what wrk says; ``failed`` are answers that were no success."""
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
     return {
         "requests": int(_find(r"(\d+) requests in", output)),
+        "failed": int(failed[1]) if failed else 0,
         "per_second": float(_find(r"Requests/sec:\s+([\d.]+)", output)),
         "p50_ms": _ms(_find(r"(?m)^ +50%\s+(\S+)", output)),
         "p99_ms": _ms(_find(r"(?m)^ +99%\s+(\S+)", output)),

@@ -9,14 +9,13 @@ import argparse
 import asyncio
 import json
 import os
-import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +29,7 @@ from focushub_core.testing.servers import postgres
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+import wrk
 from harness import LOAD_CORE, Contender, Round, cpu_seconds, machine, pin, ratios, running
 
 HERE = Path(__file__).parent
@@ -158,50 +158,22 @@ def node_modules(given: Path | None, stack: ExitStack) -> Path | None:
 
 
 class Load:
-    """wrk, from the PATH or from packages that were unpacked."""
+    """Asks by wrk; every key of an insert comes once."""
 
     def __init__(self, packages: Path | None) -> None:
-        places = [str(packages / "usr/bin")] if packages else []
-        wrk = shutil.which("wrk", path=os.pathsep.join([*places, os.environ.get("PATH", "")]))
-        if wrk is None:
-            raise SystemExit("wrk is not installed: apt-get install wrk, or --packages DIR")
-        self._wrk = wrk
-        libraries = ":".join(str(path) for path in packages.glob("usr/lib/*-linux-gnu")) if packages else ""
-        self._environ = os.environ | ({"LD_LIBRARY_PATH": libraries} if libraries else {})
+        self._tools = wrk.Tools(packages)
         self._runs = 0
 
     def ask(self, scenario: Scenario, pid: int, port: int, seconds: int) -> Round:
-        """What the server did in ``seconds``; every key of an insert comes once."""
+        """What the server did in ``seconds``."""
         self._runs += 1
-        with _file(scenario.script.replace("KEY", f"{os.getpid()}-{self._runs}-")) as script:
-            argv = [
-                self._wrk,
-                "-t1",
-                f"-c{CONNECTIONS}",
-                f"-d{seconds}s",
-                "--timeout",
-                "10s",
-                "--latency",
-                "-s",
-                script,
-            ]
-            before = cpu_seconds(pid)
-            output = subprocess.run(  # noqa: S603
-                [*argv, f"http://127.0.0.1:{port}{scenario.path}"],
-                capture_output=True, text=True, check=True, env=self._environ,
-                preexec_fn=lambda: pin(LOAD_CORE),
-            ).stdout  # fmt: skip
-            used = cpu_seconds(pid) - before
-        failed = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
-        requests = int(_find(r"(\d+) requests in", output))
-        return {
-            "requests": requests,
-            "failed": int(failed[1]) if failed else 0,
-            "cpu_us": used / requests * 1e6,
-            "per_second": float(_find(r"Requests/sec:\s+([\d.]+)", output)),
-            "p50_ms": _ms(_find(r"(?m)^ +50%\s+(\S+)", output)),
-            "p99_ms": _ms(_find(r"(?m)^ +99%\s+(\S+)", output)),
-        }
+        script = scenario.script.replace("KEY", f"{os.getpid()}-{self._runs}-")
+        url = f"http://127.0.0.1:{port}{scenario.path}"
+        before = cpu_seconds(pid)
+        output = wrk.run(self._tools, url, script, connections=CONNECTIONS, seconds=seconds, timeout_s=10)
+        used = cpu_seconds(pid) - before
+        found = wrk.read(output)
+        return {**found, "cpu_us": used / found["requests"] * 1e6}
 
 
 def measure(contenders: Sequence[Contender], load: Load, rounds: int, seconds: int) -> list[Round]:
@@ -242,28 +214,6 @@ def require_same_answers(servers: Mapping[str, tuple[int, int]], scenario: Scena
     for name, said in answers.items():
         if said != first:
             raise SystemExit(f"{name} answers something else: {said} instead of {first}")
-
-
-@contextmanager
-def _file(text: str) -> Iterator[str]:
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
-        file.write(text)
-        file.flush()
-        yield file.name
-
-
-def _find(pattern: str, output: str) -> str:
-    found = re.search(pattern, output)
-    if found is None:
-        raise SystemExit(f"wrk said something unexpected:\n{output}")
-    return found[1]
-
-
-def _ms(text: str) -> float:
-    for unit, factor in (("us", 0.001), ("ms", 1.0), ("s", 1000.0)):
-        if text.endswith(unit):
-            return float(text.removesuffix(unit)) * factor
-    raise SystemExit(f"{text!r} is no time")
 
 
 # Saying -----------------------------------------------------------------------------------------------------

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 from focushub_core.embedded.ports import free_port
 from focushub_core.testing.servers import valkey
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from harness import LOAD_CORE, SERVER_CORE, Round, measure, pin
+
 HERE = Path(__file__).parent
 PACKAGES = ("fastify@5", "@fastify/rate-limit@10", "@fastify/http-proxy@11", "ioredis@5")
-SERVER_CORE, LOAD_CORE = 0, 1
-TICK = os.sysconf("SC_CLK_TCK")
-
-Row = dict[str, Any]
 
 
 class Contender(NamedTuple):
@@ -42,11 +42,6 @@ class Scenario(NamedTuple):
     name: str
     connections: int
     contenders: Sequence[Contender]
-
-
-def pin(core: int) -> None:
-    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > core:
-        os.sched_setaffinity(0, {core})
 
 
 @contextmanager
@@ -68,36 +63,6 @@ def running(command: Sequence[str], port: int, core: int, **environ: str) -> Ite
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time so far (proc(5))."""
-    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def measure(pid: int, port: int, connections: int, seconds: float) -> Row:
-    before = cpu_seconds(pid)
-    ran = subprocess.run(  # noqa: S603
-        [
-            sys.executable,
-            str(HERE / "load.py"),
-            "127.0.0.1",
-            str(port),
-            str(connections),
-            str(seconds),
-            "/hello",
-        ],
-        preexec_fn=lambda: pin(LOAD_CORE),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    row: Row = json.loads(ran.stdout)
-    row["cpu_us"] = (cpu_seconds(pid) - before) / row["requests"] * 1e6
-    if row["failed"]:
-        raise SystemExit(f"{row['failed']} answers were not 200")
-    return row
 
 
 def node_modules(given: str | None, keep: ExitStack) -> str | None:
@@ -139,9 +104,9 @@ def scenarios(redis: str, upstream: str, with_node: bool) -> list[Scenario]:
     ]
 
 
-def run(scenario: Scenario, rounds: int, seconds: float, environ: dict[str, str]) -> dict[str, list[Row]]:
+def run(scenario: Scenario, rounds: int, seconds: float, environ: dict[str, str]) -> dict[str, list[Round]]:
     """All contenders, started together, measured in turns; the first turn of each is a warm-up."""
-    rows: dict[str, list[Row]] = {contender.name: [] for contender in scenario.contenders}
+    rows: dict[str, list[Round]] = {contender.name: [] for contender in scenario.contenders}
     with ExitStack() as keep:
         servers: list[tuple[str, int, int]] = []
         for contender in scenario.contenders:
@@ -151,13 +116,13 @@ def run(scenario: Scenario, rounds: int, seconds: float, environ: dict[str, str]
             servers.append((contender.name, pid, port))
         for number in range(rounds + 1):
             for name, pid, port in servers:
-                row = measure(pid, port, scenario.connections, seconds if number else 1.0)
+                row = measure(pid, port, "/hello", seconds if number else 1.0, scenario.connections)
                 if number:
                     rows[name].append(row)
     return rows
 
 
-def report(scenario: Scenario, rows: dict[str, list[Row]]) -> None:
+def report(scenario: Scenario, rows: dict[str, list[Round]]) -> None:
     for name, measured in rows.items():
         middle = {key: statistics.median(row[key] for row in measured) for key in measured[0]}
         print(  # noqa: T201
