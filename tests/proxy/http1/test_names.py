@@ -121,3 +121,9 @@ def test_a_head_of_another_version_is_not_taken_for_a_known_one() -> None:
     assert new is not None
     assert old is not None
     assert (new.keeps, old.keeps, old.minor) == (True, False, 0)
+
+
+def test_the_same_fields_in_another_version_on_one_connection_are_of_that_version() -> None:
+    reader = RequestReader(request_names())
+    heads = [reader.start(b"GET / HTTP/1.%d\r\nHost: a\r\n\r\n" % minor) for minor in (1, 0, 1)]
+    assert [(head.minor, head.keeps) for head in heads if head] == [(1, True), (0, False), (1, True)]
