@@ -178,9 +178,11 @@ prefixes = ["/v1/tasks"]
         return self.process
 
     def up_and_ready(self, *options: str) -> subprocess.Popen[str]:
-        """Starts `up` and waits until it says that all is healthy."""
+        """Starts `up` and waits for the last line of what it says when all is healthy."""
         process = self.up(*options)
-        wait_for(lambda: "is ready" in self.output() or process.poll() is not None, 50, "the stack")
+        wait_for(
+            lambda: "Ctrl-C stops everything." in self.output() or process.poll() is not None, 50, "the stack"
+        )
         assert process.poll() is None, self.output()
         return process
 
