@@ -85,12 +85,12 @@ _FLEETING = frozenset(
 
 def request_names() -> Names:
     """For the reader of requests."""
-    return Names(_in_requests, fleeting=_FLEETING, aside=b"X-Request-Id")
+    return Names(_in_requests, fleeting=_FLEETING, aside=b"X-Request-Id", gaps=True)
 
 
 def response_names() -> Names:
     """For the reader of answers."""
-    return Names(_in_responses, fleeting=_FLEETING, aside=b"X-Request-Id")
+    return Names(_in_responses, fleeting=_FLEETING, aside=b"X-Request-Id", gaps=True)
 
 
 def request_block(head: RequestHead, side: Side, request_id: bytes, more: bytes = b"") -> bytes:
@@ -98,7 +98,7 @@ def request_block(head: RequestHead, side: Side, request_id: bytes, more: bytes 
     written = head.fields.written
     if written is None or written[0] is not side:
         written = head.fields.written = (side, *_around_id(head, side))
-    return b"%b%b%b%b" % (written[1], request_id, written[2], more)
+    return b"%b%b%b%b%b" % (written[1], request_id, written[2], head.more, more)
 
 
 def response_block(
@@ -110,7 +110,7 @@ def response_block(
         written = _around_id_of_answer(head, name, now())
         if b"date" in head.fields.meant:
             head.fields.written = (name, *written[1:])
-    return b"%b%b%b%b" % (written[1], request_id, written[2], more)
+    return b"%b%b%b%b%b" % (written[1], request_id, written[2], head.more, more)
 
 
 def own_fields(head: RequestHead, side: Side) -> list[Field]:

@@ -52,6 +52,14 @@ class Fields(msgspec.Struct, eq=False):
                 return value.decode("latin-1")
         return None
 
+    def only(self, kept: list[Line]) -> Fields:
+        """These of the lines."""
+        return _fields(kept)
+
+    def and_also(self, written: bytes) -> Fields:
+        """With further lines that mean nothing here, as they are written."""
+        return _fields([*self.lines, *map(_rewritten, written.splitlines(keepends=True))])
+
     @property
     def all(self) -> list[Field]:
         """Names, as they were spelled, and values."""
@@ -64,10 +72,19 @@ def read_fields(data: bytes, start: int, end: int, names: Names, most: int) -> F
     if len(texts) > most:
         raise HeadTooLarge(f"more than {most} fields")
     known = names.lines.get
-    lines = [known(text) or _read(text, names) for text in texts]
+    return _fields([known(text) or _read(text, names) for text in texts])
+
+
+def _fields(lines: list[Line]) -> Fields:
     plain = [line.written for line in lines if not line.meant]
     others = [line.known for line in lines if line.meant]
     return Fields(lines, plain, others, frozenset([meant for meant, _ in others]))
+
+
+def _rewritten(written: bytes) -> Line:
+    name, _, value = written.partition(b": ")
+    field = (name, value.removesuffix(b"\r\n"))
+    return Line(b"", (b"", field[1]), field, written)
 
 
 def _read(text: bytes, names: Names) -> Line:

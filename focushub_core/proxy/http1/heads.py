@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ from focushub_core.proxy.http1.errors import (
     VersionNotSupported,
 )
 from focushub_core.proxy.http1.fields import Fields, read_fields
+from focushub_core.proxy.http1.memory import Memory, differing, gaps_at
 from focushub_core.proxy.http1.names import Names
 
 CHUNKED = -1
@@ -64,6 +65,16 @@ class RequestHead(msgspec.Struct, eq=False):
     """
     aside: bytes = b""
     """The value of the field that the reader was told to set aside; it is not among ``fields`` then."""
+    more: bytes = b""
+    """Further field lines, as they are written: those that change from one request to the next (`Memory`)."""
+
+    def whole(self) -> RequestHead:
+        """The same head, with all lines among its ``fields``."""
+        return (
+            msgspec.structs.replace(self, fields=self.fields.and_also(self.more), more=b"")
+            if self.more
+            else self
+        )
 
 
 class ResponseHead(msgspec.Struct, eq=False):
@@ -82,24 +93,11 @@ class ResponseHead(msgspec.Struct, eq=False):
     framing: int | None = None
     keeps: bool = False
     """Whether the upstream's connection outlives this answer."""
+    more: bytes = b""
+    """Further field lines, as they are written: those that change from one answer to the next (`Memory`)."""
 
 
 H = TypeVar("H", RequestHead, ResponseHead)
-
-
-class Memory(Generic[H]):
-    """The last head that a connection brought, and what it was read from: a request's field lines, an answer's head.
-
-    Who sends many messages on one connection mostly sends the same fields again, to the byte; what the same bytes mean
-    does not have to be found out again. Nothing else is assumed: one byte differs, and all is read.
-    """
-
-    __slots__ = ("aside", "block", "head")
-
-    def __init__(self) -> None:
-        self.head: H | None = None
-        self.block = b""
-        self.aside = b""
 
 
 def read_request(
@@ -109,21 +107,56 @@ def read_request(
     line = request_line(data, limits)
     method, target, version = line.groups()
     block = data[line.end() : end]
-    known, aside = memory.head, memory.aside
-    if known is None or block != memory.block or version != b"1.1":
-        rest, aside = _set_aside(block, names.aside) if names.aside else (block, b"")
-        if version == b"1.1":
-            known = names.heads.get(rest) or _read_request_fields(rest, 1, names, limits)
-            memory.head, memory.block, memory.aside = known, block, aside
-        else:
-            known = _read_request_fields(rest, 0, names, limits)
+    block, aside = _set_aside(block, names.aside) if names.aside else (block, b"")
+    if version == b"1.1":
+        known = _known(block, memory) or names.heads.get(block)
+        if known is None:
+            known = _learned(block, 0, _read_request_fields(block, 1, names, limits), memory, names)
+        elif known is not memory.head:
+            memory.keep(block, known)
+    else:
+        known = _read_request_fields(block, 0, names, limits)
     head = RequestHead(
         method, target, known.minor, known.fields, known.host, known.framing, known.expects, known.upgrade,
-        known.options, known.keeps, aside,
+        known.options, known.keeps, aside, known.more,
     )  # fmt: skip
     if target[0] != 47:  # not "/"
         head.target = _origin_form(target, head.host)
     return head
+
+
+def _known(text: bytes, memory: Memory[H]) -> H | None:
+    """The connection's last head, if ``text`` is the same but for what fills its gaps."""
+    head = memory.head
+    if head is None:
+        return None
+    if memory.gaps is None:
+        return head if text == memory.text else None
+    more = memory.gaps.filled(text)
+    if more is None:
+        return None
+    head.more = more
+    return head
+
+
+def _learned(text: bytes, first: int, head: H, memory: Memory[H], names: Names) -> H:
+    """``head``, which was read from ``text``, or the same with gaps; its fields begin at the line ``first``."""
+    numbers = differing(text, memory.text) if names.gaps else []
+    memory.keep(text, head)
+    if not numbers or numbers[0] < first:
+        return head
+    lines = head.fields.lines
+    changing = [lines[number - first] for number in numbers]
+    kept = [line for number, line in enumerate(lines, first) if number not in numbers]
+    # RFC 9110 section 5.3: "a proxy MUST NOT change the order of these field line values", those of one name: so no
+    # other line may have the name of one that changes
+    fixed = {line.field[0].lower() for line in kept}.union(head.options)
+    if any(line.meant or line.field[0].lower() in fixed for line in changing):
+        return head
+    if (gaps := gaps_at(text, numbers)) is None:
+        return head
+    memory.keep(text, msgspec.structs.replace(head, fields=head.fields.only(kept)), gaps)
+    return _known(text, memory) or head
 
 
 def _read_request_fields(block: bytes, minor: int, names: Names, limits: Limits) -> RequestHead:
@@ -185,8 +218,8 @@ def read_response(  # noqa: PLR0917
     text = data[:end]
     if names.aside:
         text, _ = _set_aside(text, names.aside)
-    if memory.head is not None and text == memory.block and not bodiless:
-        return memory.head
+    if not bodiless and (known := _known(text, memory)) is not None:
+        return known
     line = grammar.STATUS_LINE.match(text)
     if line is None:
         raise ProtocolError("the status line is not well-formed")
@@ -203,9 +236,7 @@ def read_response(  # noqa: PLR0917
         head.framing = head.said
         if head.said is None:
             head.framing, head.keeps = UNTIL_CLOSE, False
-    if not bodiless:
-        memory.head, memory.block = head, text
-    return head
+    return head if bodiless else _learned(text, 1, head, memory, names)
 
 
 def _look_into_answer(head: ResponseHead) -> None:

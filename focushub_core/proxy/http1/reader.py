@@ -21,13 +21,13 @@ from focushub_core.proxy.http1.heads import (
     CHUNKED,
     UNTIL_CLOSE,
     Limits,
-    Memory,
     RequestHead,
     ResponseHead,
     read_request,
     read_response,
     request_line,
 )
+from focushub_core.proxy.http1.memory import Memory
 from focushub_core.proxy.http1.names import Names
 
 __all__ = ["END", "End", "Event", "Limits", "RequestReader", "ResponseReader"]

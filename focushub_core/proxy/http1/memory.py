@@ -1,0 +1,86 @@
+"""A connection's last head, by which the next one is known.
+
+Rules that hold here:
+
+* Who sends many messages on one connection mostly sends the same head again, to the byte; what the same bytes mean
+  does not have to be found out again. Nothing else is assumed: one byte differs, and all is read.
+* Some lines are other ones each time: an ``ETag``, what is left of a limit. Two heads in a row that differ only in the
+  values of lines that mean nothing to their reader show where such values stand: `Gaps`. The next head is known if all
+  around the gaps is the same to the byte, and if what fills them are values that are no more than that.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Generic, TypeVar
+
+H = TypeVar("H")
+
+MOST_GAPS = 4
+
+# RFC 9110 section 5.5: a field value, here without obs-text and tabs: certainly one, and nothing around it
+_VALUE = re.compile(rb"[!-~]++(?: ++[!-~]++)*+")
+
+
+class Memory(Generic[H]):
+    """``head`` was read from ``text``; where ``gaps`` were found, it is what all heads have that fill them."""
+
+    __slots__ = ("gaps", "head", "text")
+
+    def __init__(self) -> None:
+        self.head: H | None = None
+        self.text = b""
+        self.gaps: Gaps | None = None
+
+    def keep(self, text: bytes, head: H, gaps: Gaps | None = None) -> None:
+        """``text`` was read as ``head``."""
+        self.text, self.head, self.gaps = text, head, gaps
+
+
+class Gaps:
+    """Where heads differ: ``pieces`` are lines' names, and all that stands before their values; ``rest`` is behind."""
+
+    __slots__ = ("_pieces", "_rest")
+
+    def __init__(self, pieces: list[tuple[bytes, bytes]], rest: bytes) -> None:
+        self._pieces = [(piece, len(piece), b"%b: " % name) for name, piece in pieces]
+        self._rest = rest
+
+    def filled(self, text: bytes) -> bytes | None:
+        """The lines that fill the gaps in ``text``, as they are written; None if it is another head."""
+        at, filled = 0, b""
+        for piece, length, start in self._pieces:
+            if not text.startswith(piece, at):
+                return None
+            at += length
+            end = text.find(b"\r\n", at)
+            value = text[at:end]
+            if _VALUE.fullmatch(value) is None:
+                return None
+            filled = b"%b%b%b\r\n" % (filled, start, value)
+            at = end
+        return filled if text[at:] == self._rest else None
+
+
+def differing(text: bytes, before: bytes) -> list[int]:
+    """The numbers of the lines in which ``text`` differs from ``before``, if they are few; else none."""
+    lines, others = text.split(b"\r\n"), before.split(b"\r\n")
+    if len(lines) != len(others):
+        return []
+    found = [number for number, line in enumerate(lines) if line != others[number]]
+    return found if len(found) <= MOST_GAPS else []
+
+
+def gaps_at(text: bytes, numbers: list[int]) -> Gaps | None:
+    """The gaps in ``text``, at the values of the lines of these numbers; None where one is not just a value."""
+    lines = text.split(b"\r\n")
+    begin, pieces = 0, []
+    for number in numbers:
+        name, _, given = lines[number].partition(b":")
+        value = given.lstrip(b" \t")
+        if _VALUE.fullmatch(value) is None:
+            return None
+        end = sum(len(line) + 2 for line in lines[: number + 1]) - 2
+        pieces.append((name, text[begin : end - len(value)]))
+        begin = end
+    return Gaps(pieces, text[begin:])

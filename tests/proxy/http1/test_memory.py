@@ -1,0 +1,164 @@
+"""A connection's next head, known by its last one, says what a reader without memory reads in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from focushub_core.proxy.http1 import (
+    Names,
+    ProtocolError,
+    RequestHead,
+    RequestReader,
+    ResponseHead,
+    ResponseReader,
+)
+from focushub_core.proxy.rewrite import (
+    Side,
+    request_block,
+    request_names,
+    response_block,
+    response_names,
+)
+
+NAMES = (
+    b"ETag", b"etag", b"RateLimit", b"X-A", b"x-a", b"X-User-Id", b"X_User_Id", b"X-Request-Id", b"Date", b"Via",
+    b"Connection", b"Content-Length", b"Set-Cookie", b"X-Forwarded-For", b"Authorization",
+)  # fmt: skip
+VALUES = (
+    b"1", b"2", b"17", b'"user";r=59;t=3', b"a b", b" a", b"a ", b"\ta", b"", b"close", b"keep-alive, x-a", b"ETAG",
+    b"a\x00", b"a\rb", b"a\nb", b"\xffa", b"a\r\nX-B: c", b"a\r\n\r\nGET / HTTP/1.1", b"0190a5c2f7e87b3c", b"a:b",
+)  # fmt: skip
+PLAIN = (b"1", b"22", b'"user";r=59;t=3', b"a  b")
+SIDE = Side(b"lb", b"192.0.2.1", False)
+
+Lines = list[tuple[bytes, bytes]]
+
+
+def seen(head: RequestHead | ResponseHead) -> tuple[object, ...]:
+    """All that it says, and what is written of it; the order of lines with other names aside."""
+    if isinstance(head, RequestHead):
+        block = request_block(head, SIDE, b"id")
+        own = (head.method, head.target, head.host, head.framing, head.expects, head.aside)
+        whole = head.whole()
+        assert sorted(request_block(whole, SIDE, b"id").splitlines()) == sorted(block.splitlines())
+        fields = sorted(whole.fields.all, key=lambda field: field[0].lower())
+        return own, head.options, head.keeps, head.fields.known, head.fields.meant, fields
+    block = response_block(head, b"lb", b"id", lambda: b"now")
+    lines = sorted(block.splitlines(), key=lambda line: line.partition(b":")[0].lower())
+    return (
+        head.status,
+        head.said,
+        head.length,
+        head.framing,
+        head.options,
+        head.keeps,
+        head.fields.known,
+        lines,
+    )
+
+
+def read(reader: RequestReader | ResponseReader, data: bytes) -> object:
+    """What the reader says of ``data``; of a refusal, that it is one."""
+    try:
+        if isinstance(reader, RequestReader):
+            head = reader.start(data)
+            return None if head is None else (seen(head), reader.rest)
+        whole = reader.whole(data)
+        return None if whole is None else (seen(whole[0]), whole[1])
+    except ProtocolError as error:
+        return type(error), str(error)
+
+
+Kind = type[RequestReader] | type[ResponseReader]
+
+
+def known(first: bytes, heads: Sequence[Lines], names: Callable[[], Names], kind: Kind) -> int:
+    """Asserts that heads are read alike with memory and without; how many were known by their gaps."""
+    shared, by_gaps = names(), 0
+    memory = kind(shared)._memory
+    for lines in heads:
+        data = first + b"".join(b"%b: %b\r\n" % line for line in lines) + b"\r\n"
+        reader = kind(shared)
+        reader._memory = memory  # type: ignore[assignment]
+        assert read(reader, data) == read(kind(names()), data), data
+        by_gaps += memory.gaps is not None
+    return by_gaps
+
+
+@st.composite
+def in_a_row(draw: st.DrawFn) -> list[Lines]:
+    """Heads with mostly the same lines, of which some change."""
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=7))
+    lines = [(name, draw(st.sampled_from(PLAIN))) for name in names]
+    changing = draw(st.lists(st.integers(0, len(names) - 1), max_size=3))
+    heads = []
+    for _ in range(6):
+        for number in changing:
+            lines[number] = (names[number], draw(st.sampled_from(PLAIN)))
+        heads.append(list(lines))
+    at, number = draw(st.integers(0, 5)), draw(st.integers(0, len(names) - 1))
+    heads[at][number] = (names[number], draw(st.sampled_from(VALUES)))
+    return heads
+
+
+@settings(max_examples=1000, deadline=None)
+@given(in_a_row())
+def test_requests_in_a_row_are_read_as_each_alone(heads: list[Lines]) -> None:
+    known(b"GET /a HTTP/1.1\r\nHost: a\r\n", heads, request_names, RequestReader)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(in_a_row())
+def test_answers_in_a_row_are_read_as_each_alone(heads: list[Lines]) -> None:
+    known(b"HTTP/1.1 204 No Content\r\n", heads, response_names, ResponseReader)
+
+
+@pytest.mark.parametrize("changing", [(1,), (0, 2), (0, 1, 2, 4)])
+def test_up_to_four_lines_may_change(changing: tuple[int, ...]) -> None:
+    random = Random(1)
+    names = (b"ETag", b"RateLimit", b"X-Runtime", b"Content-Type", b"Age")
+    heads = [
+        [(name, b"%d" % random.randrange(99) if at in changing else b"x") for at, name in enumerate(names)]
+        for _ in range(20)
+    ]
+    assert known(b"HTTP/1.1 304 Not Modified\r\n", heads, response_names, ResponseReader) >= 15
+    assert known(b"GET / HTTP/1.1\r\nHost: a\r\n", heads, request_names, RequestReader) >= 15
+
+
+@pytest.mark.parametrize(
+    ("before", "line", "behind"),
+    [
+        (b"", b"Content-Length", b""),
+        (b"", b"Connection", b""),
+        (b"", b"X-User-Id", b""),
+        (b"", b"Via", b""),
+        (b"Connection: x-a\r\n", b"X-A", b""),
+        (b"", b"X-A", b"x-a: 3\r\n"),
+    ],
+)
+def test_a_line_that_means_something_or_has_its_place_is_no_gap(
+    before: bytes, line: bytes, behind: bytes
+) -> None:
+    reader = ResponseReader(Names(lambda lower: lower if lower in (b"via", b"x-user-id") else b"", gaps=True))
+    for value in (b"1", b"2", b"1"):
+        reader.expect(b"GET")
+        reader.receive(b"HTTP/1.1 304 Not Modified\r\n%b%b: %b\r\n%b\r\n" % (before, line, value, behind))
+        head = reader.next()
+        assert isinstance(head, ResponseHead)
+        assert (line, value) in head.fields.all
+        reader.next()
+
+
+def test_what_is_behind_a_head_is_no_part_of_it() -> None:
+    reader = RequestReader(request_names())
+    for value in (b"1", b"2"):
+        reader.start(b"GET / HTTP/1.1\r\nX-A: %b\r\nHost: a\r\n\r\n" % value)
+    head = reader.start(b"GET / HTTP/1.1\r\nX-A: 3\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\n")
+    assert head is not None
+    assert head.more == b"X-A: 3\r\n"
+    assert reader.rest == b"GET /b HTTP/1.1\r\n"
