@@ -55,7 +55,7 @@ async def pool(server: TestServer) -> AsyncIterator[Pool]:
 
 
 async def becomes(pool: Pool, expected: State) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while pool.upstreams[0].health.state(time.monotonic()) is not expected:  # noqa: ASYNC110 (no event)
             await asyncio.sleep(0.005)
 

@@ -163,9 +163,9 @@ async def test_a_connection_is_of_no_use_after_its_transaction(database: Databas
 
 
 async def _nobody_sleeps(database: Database) -> None:
-    """No query of ours sleeps at the server any more, or will not in a second."""
+    """No query of ours sleeps at the server any more, or will not long before it has slept enough."""
     sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep' AND state = 'active'"
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         while await database.fetchval(sleeping) != 0:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -187,7 +187,7 @@ async def test_a_query_ends_at_its_requests_deadline(database: Database) -> None
     deadline.start(0.2)
     with pytest.raises(GatewayTimeout):
         await database.fetch("SELECT pg_sleep(30)")
-    assert 0.15 < time.monotonic() - started < 0.6
+    assert 0.15 < time.monotonic() - started < 2.5  # half of its own
     with pytest.raises(GatewayTimeout):
         await database.execute("CREATE TABLE late ()")
     deadline.start(None)
@@ -230,7 +230,7 @@ async def test_a_transaction_whose_task_is_cancelled_leaves_nothing(database: Da
     sleeping = (
         "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)' AND state = 'active'"
     )
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while await database.fetchval(sleeping) == 0:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     task.cancel()

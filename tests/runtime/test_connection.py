@@ -106,7 +106,7 @@ async def long() -> AsyncIterator[int]:
 async def said(port: int, *pieces: bytes) -> bytes:
     """What is answered to ``pieces``, the last of which closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
@@ -202,7 +202,7 @@ async def test_a_client_that_goes_away_takes_its_handler_along(short: tuple[Desk
     desk, port = short
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request("GET /slow"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await desk.entered.wait()
         writer.close()
         await desk.cancelled.wait()
@@ -222,7 +222,7 @@ async def test_a_stop_waits_for_what_runs_and_closes_what_is_idle() -> None:
     port = await served(made)
     idle, idle_writer = await asyncio.open_connection("127.0.0.1", port)
     busy, busy_writer = await asyncio.open_connection("127.0.0.1", port)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         idle_writer.write(request("GET /one/1"))
         assert b"200 OK" in await idle.readuntil(b"\r\n")
         busy_writer.write(request("GET /waits"))

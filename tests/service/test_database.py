@@ -42,7 +42,7 @@ ACTIVE = "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'
 
 async def _until(database: AnyDatabase, count: int) -> None:
     """Wait until so many queries sleep at the server."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         while await database.fetchval(ACTIVE) != count:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
