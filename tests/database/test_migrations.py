@@ -176,7 +176,12 @@ async def test_of_ten_at_once_one_is_killed_in_the_middle_of_a_file_and_all_is_d
     database_url: str, tmp_path: Path
 ) -> None:
     """What it had inserted is undone; another takes its place within a second; each file would fail if run twice."""
-    slow = "INSERT INTO tasks VALUES (7);\nSELECT pg_sleep(3);\nALTER TABLE tasks ADD COLUMN late int;"
+    await _ask(database_url, "CREATE SEQUENCE turns")  # what it counts is not undone
+    slow = """
+        INSERT INTO tasks VALUES (7);
+        SELECT pg_sleep(CASE nextval('turns') WHEN 1 THEN 30 ELSE 0 END);
+        ALTER TABLE tasks ADD COLUMN late int;
+    """
     folder = _write(tmp_path, FILES | {"0004_slow.sql": slow})
     command = [sys.executable, "-c", MIGRATE, database_url, str(folder), DRIVER]
     ten = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(10)]  # noqa: ASYNC220
