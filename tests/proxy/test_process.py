@@ -62,7 +62,7 @@ def balancer(*upstreams: str, workers: int = 1) -> Iterator[tuple[subprocess.Pop
 
 
 async def listening(port: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 client = await Client.to("127.0.0.1", port)
@@ -196,7 +196,7 @@ async def test_whichever_worker_is_asked_tells_the_metrics_of_all(bench: Bench) 
 
 async def all_are_told(port: int, count: int) -> None:
     """The other workers' numbers are a second old at most."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await answered(port) < count:  # noqa: ASYNC110 (another process counts)
             await asyncio.sleep(0.1)
 

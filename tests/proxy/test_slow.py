@@ -8,6 +8,7 @@ import statistics
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,9 @@ async def test_a_body_that_keeps_the_rate_may_take_longer_than_the_grace(bench: 
         await reader.readexactly(3000)
         writer.write(OK)
 
-    client = await client_of(bench, await bench.script(each(whole)))
+    patient = replace(QUICK, body_grace_s=1, idle_s=5, answer_s=10)  # a machine may stand still for a moment
+    front, _ = await bench.engine(await bench.script(each(whole)), timeouts=patient)
+    client = await bench.connect(front)
     client.writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n")
     for _ in range(15):
         client.writer.write(b"x" * 200)

@@ -132,7 +132,7 @@ async def test_no_answer_in_time_fails_all_who_wait_and_nothing_is_sent_twice() 
         waited = time.monotonic() - started
 
         assert {type(result) for result in results} == {StoreUnavailable}
-        assert 0.09 < waited < 0.2
+        assert 0.09 < waited < 1
         assert b"".join(server.received).count(b"INCR") == 20
 
 
@@ -166,7 +166,7 @@ async def test_a_process_that_was_held_up_itself_still_takes_the_answer(valkey_u
 
 async def test_after_a_failure_the_next_call_connects_anew(valkey_url: str, relay: Any) -> None:
     line = await relay(valkey_url)
-    connection = Connection(line.url, deadline_s=0.1)
+    connection = Connection(line.url, deadline_s=0.5)
     assert await connection.call("PING") == b"PONG"
     line.cut = True
     with pytest.raises(StoreUnavailable):

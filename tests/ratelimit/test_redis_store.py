@@ -185,7 +185,7 @@ async def test_a_redis_that_hangs_costs_the_deadline_and_one_that_is_gone_nothin
     waited = loop.time() - started
     server.close()
 
-    assert 0.09 < waited < 0.5
+    assert 0.09 < waited < 1
     with pytest.raises(StoreUnavailable):
         await store.charge([Charge(POLICY, "ann")])
     await store.close()
