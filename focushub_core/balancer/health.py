@@ -83,6 +83,8 @@ class Health:
     frozen: int = 0
     ejected: int = 0
     last_check: LastCheck | None = None
+    usable_from: float = float("-inf")
+    """From when on it gets requests in normal times; infinity: as soon as a check says so."""
     _up: bool | None = None
     _draining: bool = False
     _passed: int = 0
@@ -120,11 +122,15 @@ class Health:
         return check.detail or f"the last check: {check.result.value}"
 
     def usable(self, now: float) -> bool:
-        """Whether it gets requests in normal times: `state` is UP or UNKNOWN. Asked for every request."""
-        return now >= self._ejected_until and not self._draining and self._up is not False
+        """Whether it gets requests in normal times: `state` is UP or UNKNOWN."""
+        return now >= self.usable_from
 
     def checked(self, result: CheckResult, now: float, detail: str = "") -> None:
         """Count an active check."""
+        self._check(result, now, detail)
+        self._settle()
+
+    def _check(self, result: CheckResult, now: float, detail: str) -> None:
         self.last_check = LastCheck(now, result, detail)
         self._draining = result is CheckResult.NOT_READY
         if result is CheckResult.FAILED:
@@ -166,6 +172,11 @@ class Health:
         self._ejected_by = outcome
         self._failures = self._passed = 0
         self.ejected += 1
+        self._settle()
+
+    def _settle(self) -> None:
+        kept_out = self._draining or self._up is False
+        self.usable_from = float("inf") if kept_out else self._ejected_until
 
 
 _CAUSES = {

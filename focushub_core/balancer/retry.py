@@ -45,13 +45,15 @@ class RetryBudget:
         self._window_s = window_s
         self._floor = floor
         self._seconds: deque[list[int]] = deque()  # [second, requests, retries], the oldest first
+        self._until = float("-inf")  # as long as the last of them lasts
+        self._current = [0, 0, 0]
 
     def request(self, now: float) -> None:
         """Count a request."""
-        if self._seconds and self._seconds[-1][0] == int(now):
-            self._seconds[-1][1] += 1
-        else:
-            self._second(now)[1] += 1
+        if now >= self._until:
+            self._current = self._second(now)
+            self._until = self._current[0] + 1.0
+        self._current[1] += 1
 
     def take(self, now: float) -> bool:
         """Whether one more retry is within the budget; if so it is counted."""

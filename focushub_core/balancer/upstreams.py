@@ -135,11 +135,13 @@ class Pool:
     def choose(self, now: float, tried: Sequence[Upstream] = ()) -> Upstream | None:
         """The next upstream that has not been ``tried``; None when all have been, or there is none."""
         upstreams = self.upstreams
-        if not tried and upstreams:  # the common case
+        if not tried and upstreams:
             if len(upstreams) == 1:
                 return upstreams[0]
-            usable = [upstream for upstream in upstreams if upstream.health.usable(now)]
-            return self._policy.choose(usable if len(usable) == len(upstreams) else self.candidates(now))
+            for upstream in upstreams:
+                if now < upstream.health.usable_from:
+                    return self._policy.choose(self.candidates(now))
+            return self._policy.choose(upstreams)  # the common case
         left = [upstream for upstream in self.candidates(now) if upstream not in tried]
         left = left or [upstream for upstream in upstreams if upstream not in tried]
         return self._policy.choose(left) if left else None

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from focushub_core.proxy.http1 import Fields, Names, RequestHead, ResponseHead, lines
+from focushub_core.proxy.http1 import Fields, Names, RequestHead, ResponseHead, framed, lines, status_line
 
 Field = tuple[bytes, bytes]
 
@@ -95,22 +95,41 @@ def response_names() -> Names:
 
 def request_block(head: RequestHead, side: Side, request_id: bytes, more: bytes = b"") -> bytes:
     """The field lines that go to an upstream, and ``more`` of them; without ``Host`` (its own) and framing."""
+    _, before, behind = _around_id(head, side)
+    return b"".join((before, request_id, behind, head.more, more))
+
+
+def request_to(head: RequestHead, side: Side, request_id: bytes, to: bytes, more: bytes) -> bytes:
+    """The whole head that goes to an upstream; ``to`` is what names it there (`focushub_core.proxy.http1.to`)."""
     written = head.fields.written
     if written is None or written[0] is not side:
-        written = head.fields.written = (side, *_around_id(head, side))
-    return b"%b%b%b%b%b" % (written[1], request_id, written[2], head.more, more)
+        written = _around_id(head, side)
+    end = b"\r\n" if head.framing is None else framed(head.framing) + b"\r\n"
+    return b"".join(
+        (head.method, b" ", head.target, to, written[1], request_id, written[2], head.more, more, end)
+    )
 
 
 def response_block(
     head: ResponseHead, name: bytes, request_id: bytes, now: Callable[[], bytes], more: bytes = b""
 ) -> bytes:
     """The field lines that go to the client, and ``more``; without framing. ``name`` is ours, ``now`` a ``Date``."""
-    written = head.fields.written
+    before, behind = _around_id_of_answer(head, name, now())
+    return b"".join((before, request_id, behind, head.more, more))
+
+
+def whole_answer(  # noqa: PLR0917 (the hot path)
+    head: ResponseHead, name: bytes, request_id: bytes, now: Callable[[], bytes], more: bytes, body: bytes
+) -> bytes:
+    """A whole answer, as it goes to the client; ``body`` is all that ``head`` announced."""
+    written = head.written
     if written is None or written[0] is not name:
-        written = _around_id_of_answer(head, name, now())
+        framing = head.length if head.framing is None and head.status != 204 else head.framing
+        before, behind = _around_id_of_answer(head, name, now())
+        written = (name, status_line(head.status, head.reason) + before, behind + framed(framing))
         if b"date" in head.fields.meant:
-            head.fields.written = (name, *written[1:])
-    return b"%b%b%b%b%b" % (written[1], request_id, written[2], head.more, more)
+            head.written = written
+    return b"".join((written[1], request_id, written[2], head.more, more, b"\r\n", body))
 
 
 def own_fields(head: RequestHead, side: Side) -> list[Field]:
@@ -119,7 +138,11 @@ def own_fields(head: RequestHead, side: Side) -> list[Field]:
     return [line.field for line in head.fields.lines if line.meant not in without]
 
 
-def _around_id(head: RequestHead, side: Side) -> tuple[bytes, bytes]:
+def _around_id(head: RequestHead, side: Side) -> tuple[object, bytes, bytes]:
+    """For whom this is, what stands before the request's id, and what behind it; remembered with the fields."""
+    written = head.fields.written
+    if written is not None and written[0] is side:
+        return written
     plain, known = _kept(head.fields, head.options)
     peer, scheme, host = side.peer, side.scheme, head.host
     carried = lines((_LOOKED_AT[name], value) for name, value in known if name in _LOOKED_AT)
@@ -128,18 +151,19 @@ def _around_id(head: RequestHead, side: Side) -> tuple[bytes, bytes]:
         scheme = _first(known, b"x-forwarded-proto", scheme)
         host = _first(known, b"x-forwarded-host", host)
         carried += lines((_CARRIED[name], value) for name, value in known if name in _CARRIED)
-    return (
+    written = head.fields.written = (
+        side,
         b"%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n%bX-Request-Id: "
         % (b"".join(plain), peer, scheme, host, carried),
         b"\r\nVia: %b\r\n" % _via(known, head.minor, side.name),
     )
+    return written
 
 
-def _around_id_of_answer(head: ResponseHead, name: bytes, now: bytes) -> tuple[object, bytes, bytes]:
+def _around_id_of_answer(head: ResponseHead, name: bytes, now: bytes) -> tuple[bytes, bytes]:
     plain, known = _kept(head.fields, head.options)
     date = _first(known, b"date", now)
     return (
-        None,
         b"%bDate: %b\r\nX-Request-Id: " % (b"".join(plain), date),
         b"\r\nVia: %b\r\n" % _via(known, head.minor, name),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from focushub_core.balancer import RetryBudget, Stage, may_resend
@@ -41,6 +41,7 @@ def test_ten_retries_a_second_are_always_there() -> None:
     assert budget.take(6.0)
 
 
+@settings(deadline=None)
 @given(requests=st.lists(st.integers(0, 500), min_size=1, max_size=30))
 def test_over_ten_seconds_retries_are_at_most_a_fifth_or_ten_a_second(requests: list[int]) -> None:
     budget, taken = RetryBudget(), []

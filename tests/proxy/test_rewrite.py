@@ -5,14 +5,24 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from focushub_core.proxy.http1 import RequestHead, RequestReader, ResponseHead, ResponseReader
+from focushub_core.proxy.http1 import (
+    RequestHead,
+    RequestReader,
+    ResponseHead,
+    ResponseReader,
+    request_head,
+    response_head,
+    to,
+)
 from focushub_core.proxy.rewrite import (
     Side,
     request_block,
     request_names,
+    request_to,
     response_block,
     response_names,
     trailers,
+    whole_answer,
 )
 
 from . import fields_model as headers
@@ -91,6 +101,26 @@ def test_what_was_remembered_of_fields_is_not_taken_for_another_side_or_another_
     assert isinstance(answer, ResponseHead)
     for now in (b"one", b"two"):
         assert b"Date: " + now in response_block(answer, b"lb", b"id", lambda now=now: now)  # type: ignore[misc]
+
+
+@given(fields=TEXTS)
+def test_a_head_that_is_written_in_one_piece_is_what_its_parts_are(fields: list[tuple[str, str]]) -> None:
+    requests, answers = RequestReader(request_names()), ResponseReader(response_names())
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields).encode()
+    side = Side(b"lb", b"192.0.2.1", False)
+    for _ in range(2):  # the second time from memory
+        asked = requests.start(b"GET / HTTP/1.1\r\nHost: example.com\r\n%b\r\n" % lines)
+        assert asked is not None
+        block = request_block(asked, side, b"id", b"X: 1\r\n")
+        written = request_to(asked, side, b"id", to(b"b:1"), b"X: 1\r\n")
+        assert written == request_head(b"GET", b"/", b"b:1", block, None)
+        answered = answers.whole(b"HTTP/1.1 200 OK\r\n%bContent-Length: 2\r\n\r\n{}" % lines)
+        assert answered is not None
+        answer, body = answered
+        block = response_block(answer, b"lb", b"id", lambda: b"now", b"X: 1\r\n")
+        written = whole_answer(answer, b"lb", b"id", lambda: b"now", b"X: 1\r\n", body)
+        by_parts = response_head(200, b"OK", block, 2) + body
+        assert sorted(written.split(b"\r\n")) == sorted(by_parts.split(b"\r\n"))
 
 
 def test_the_same_fields_with_one_byte_changed_are_read_anew() -> None:

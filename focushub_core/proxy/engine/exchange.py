@@ -21,6 +21,7 @@ Rules that hold here:
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from focushub_core import deadline
@@ -39,11 +40,10 @@ from focushub_core.proxy.http1 import (
     ResponseHead,
     chunk,
     last_chunk,
-    request_head,
     response_head,
 )
 from focushub_core.proxy.replay import replayable
-from focushub_core.proxy.rewrite import request_block, response_block, trailers
+from focushub_core.proxy.rewrite import request_to, response_block, trailers, whole_answer
 
 if TYPE_CHECKING:
     from focushub_core.proxy.engine.client import ClientConnection
@@ -55,6 +55,11 @@ INTERIM = 16
 _ANSWERED, _FAULTY = Outcome.ANSWERED, Outcome.FAULTY  # a member is looked up by a function in Python 3.11
 
 _log = logging.getLogger(__name__)
+
+
+@lru_cache(256)
+def _time_left(seconds: float) -> bytes:
+    return b"X-Request-Timeout-Ms: %d\r\n" % max(0.0, seconds * 1000)
 
 
 class Exchange:
@@ -78,6 +83,7 @@ class Exchange:
     _interim = 0
     # time
     _deadline = 0.0
+    _began = 0.0
     _moved = False
     _quiet_since = 0.0
 
@@ -137,6 +143,7 @@ class Exchange:
             self._due(now)
 
     def _due(self, now: float) -> None:
+        self._began = now
         self._deadline = now + self._seconds
         if self._seconds < ROUND:
             self._client.expect_look(self._deadline, now)
@@ -181,15 +188,14 @@ class Exchange:
     def _ask(self, link: Link, now: float) -> None:
         head = self._head
         self._link = link
-        left = self._deadline - now if self.body_over else self._seconds
-        more = b"%bX-Request-Timeout-Ms: %d\r\n" % (self._route.sent, max(0.0, left * 1000))
+        left = self._deadline - now if self.body_over and now != self._began else self._seconds
+        more = self._route.sent + _time_left(left)
         if self._client.witness is not None:
             more += self._client.witness.asked(now)
         if head.expects and not self.body_over:
             # RFC 9110 section 10.1.1: a proxy that does not know the answer forwards the expectation
             more += b"Expect: 100-continue\r\n"
-        block = request_block(head, self._client.side, self._id, more)
-        data = request_head(head.method, head.target, link.authority, block, head.framing)
+        data = request_to(head, self._client.side, self._id, link.to, more)
         link.ask(self, head.method, data + b"".join(self._kept) if self._kept else data)
         if not self.body_over:
             self.wants_body = not link.full
@@ -224,12 +230,15 @@ class Exchange:
         assert upstream is not None
         assert link is not None
         upstream.health.observed(_FAULTY if head.status == 500 else _ANSWERED, now)
-        framing = head.length if head.framing is None and head.status != 204 else head.framing
-        self._client.write(self._head_of(head, framing) + body)
+        client = self._client
+        client.write(whole_answer(head, self._engine.name, self._id, date, self._added(), body))
         self._link, self._busy, self._over = None, False, True
         upstream.in_flight -= 1
-        link.leave(clean=self.body_over and head.keeps, now=now)
-        self._client.finished(head.status, now)
+        if self.body_over and head.keeps:
+            link.done(now)
+        else:
+            link.leave(clean=False)
+        client.finished(head.status, now)
 
     def on_head(self, head: ResponseHead) -> None:
         if head.status < 200:
@@ -325,6 +334,11 @@ class Exchange:
             self._client.write(response_head(head.status, head.reason, block, None))
 
     def _head_of(self, answer: ResponseHead, framing: int | None) -> bytes:
+        block = response_block(answer, self._engine.name, self._id, date, self._added())
+        return response_head(answer.status, answer.reason, block, framing)
+
+    def _added(self) -> bytes:
+        """The field lines that are added to the answer; whether it is the connection's last is settled with them."""
         client = self._client
         more = client.told
         if client.witness is not None:
@@ -332,8 +346,7 @@ class Exchange:
         if not self.body_over or not self._head.keeps or self._engine.draining:
             client.last = True
             more += b"Connection: close\r\n"
-        block = response_block(answer, self._engine.name, self._id, date, more)
-        return response_head(answer.status, answer.reason, block, framing)
+        return more
 
     def _broken(self, problem: FocusHubError, error: BaseException | None) -> None:
         """The upstream did not send what it should have."""

@@ -17,7 +17,16 @@ from urllib.parse import urlsplit
 
 from focushub_core.balancer import Upstream
 from focushub_core.errors import ConfigurationError, FocusHubError, GatewayTimeout, Unavailable
-from focushub_core.proxy.http1 import End, Event, Limits, Names, ProtocolError, ResponseHead, ResponseReader
+from focushub_core.proxy.http1 import (
+    End,
+    Event,
+    Limits,
+    Names,
+    ProtocolError,
+    ResponseHead,
+    ResponseReader,
+    to,
+)
 
 MOST_KEPT = 512
 """Idle connections to one upstream."""
@@ -73,6 +82,7 @@ class Link(asyncio.Protocol):
         "authority",
         "full",
         "idle_since",
+        "to",
         "transport",
         "upstream",
         "used",
@@ -85,6 +95,7 @@ class Link(asyncio.Protocol):
         self._reader = ResponseReader(links.names, _LIMITS)
         self.upstream = upstream
         self.authority = authority(upstream.origin)
+        self.to = to(self.authority)
         self.asking: Asking | None = None
         self.used = False
         """Whether it has served before: then it may have been closed under us."""
@@ -99,6 +110,14 @@ class Link(asyncio.Protocol):
         self.answered = False
         self._reader.expect(method)
         self.transport.write(data)
+
+    def done(self, now: float) -> None:
+        """The exchange is over here, and both messages ended as they should; the answer came whole (`on_whole`)."""
+        self.asking = None
+        if self.full:
+            self.transport.abort()
+        else:
+            self._links.keep(self, now)
 
     def leave(self, *, clean: bool, now: float = 0.0) -> None:
         """The exchange is over here; ``clean`` if both messages ended as they should, at ``now``."""

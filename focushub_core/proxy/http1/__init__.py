@@ -25,10 +25,13 @@ from focushub_core.proxy.http1.names import Names
 from focushub_core.proxy.http1.reader import END, End, Event, Limits, RequestReader, ResponseReader
 from focushub_core.proxy.http1.writer import (
     chunk,
+    framed,
     last_chunk,
     lines,
     request_head,
     response_head,
+    status_line,
+    to,
 )
 
 __all__ = [
@@ -51,8 +54,11 @@ __all__ = [
     "Truncated",
     "VersionNotSupported",
     "chunk",
+    "framed",
     "last_chunk",
     "lines",
     "request_head",
     "response_head",
+    "status_line",
+    "to",
 ]

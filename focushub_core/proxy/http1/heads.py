@@ -47,7 +47,10 @@ class Limits:
 
 
 class RequestHead(msgspec.Struct, eq=False):
-    """A request's head. ``target`` is in origin-form; ``options`` are what ``Connection`` said, in lower case."""
+    """A request's head, not to be changed: it may be given again.
+
+    ``target`` is in origin-form; ``options`` are what ``Connection`` said, in lower case.
+    """
 
     method: bytes
     target: bytes
@@ -95,6 +98,8 @@ class ResponseHead(msgspec.Struct, eq=False):
     """Whether the upstream's connection outlives this answer."""
     more: bytes = b""
     """Further field lines, as they are written: those that change from one answer to the next (`Memory`)."""
+    written: tuple[object, bytes, bytes] | None = None
+    """For who rewrites it, to remember what came of it."""
 
 
 H = TypeVar("H", RequestHead, ResponseHead)
@@ -122,6 +127,8 @@ def read_request(
     )  # fmt: skip
     if target[0] != 47:  # not "/"
         head.target = _origin_form(target, head.host)
+    if not aside and not head.more and not head.framing:
+        memory.raw, memory.last = data[:end], head
     return head
 
 
@@ -215,9 +222,9 @@ def read_response(  # noqa: PLR0917
     data: bytes, end: int, names: Names, limits: Limits, memory: Memory[ResponseHead], bodiless: bool
 ) -> ResponseHead:
     """The head that ends at ``end``; ``bodiless`` where it answers HEAD. It may be one that was given before."""
-    text = data[:end]
+    text = raw = data[:end]
     if names.aside:
-        text, _ = _set_aside(text, names.aside)
+        text, _ = _set_aside(raw, names.aside)
     if not bodiless and (known := _known(text, memory)) is not None:
         return known
     line = grammar.STATUS_LINE.match(text)
@@ -236,7 +243,11 @@ def read_response(  # noqa: PLR0917
         head.framing = head.said
         if head.said is None:
             head.framing, head.keeps = UNTIL_CLOSE, False
-    return head if bodiless else _learned(text, 1, head, memory, names)
+    if not bodiless:
+        head = _learned(text, 1, head, memory, names)
+        if text is raw and memory.gaps is None:
+            memory.raw, memory.last = raw, head
+    return head
 
 
 def _look_into_answer(head: ResponseHead) -> None:

@@ -23,18 +23,23 @@ _VALUE = re.compile(rb"[!-~]++(?: ++[!-~]++)*+")
 
 
 class Memory(Generic[H]):
-    """``head`` was read from ``text``; where ``gaps`` were found, it is what all heads have that fill them."""
+    """``head`` was read from ``text``; where ``gaps`` were found, it is what all heads have that fill them.
 
-    __slots__ = ("gaps", "head", "text")
+    ``last`` was read from ``raw``, as it came, with nothing set aside; that may be empty.
+    """
+
+    __slots__ = ("gaps", "head", "last", "raw", "text")
 
     def __init__(self) -> None:
         self.head: H | None = None
         self.text = b""
         self.gaps: Gaps | None = None
+        self.last: H | None = None
+        self.raw = b""
 
     def keep(self, text: bytes, head: H, gaps: Gaps | None = None) -> None:
         """``text`` was read as ``head``."""
-        self.text, self.head, self.gaps = text, head, gaps
+        self.text, self.head, self.gaps, self.raw = text, head, gaps, b""
 
 
 class Gaps:

@@ -12,7 +12,7 @@ Rules that hold here:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from focushub_core.proxy.http1 import grammar
 from focushub_core.proxy.http1.errors import HeadTooLarge, ProtocolError, TargetTooLong, Truncated
@@ -219,10 +219,13 @@ class RequestReader(_Reader):
         """
         if self.rest or self._step is not RequestReader._head:
             return None
+        memory = self._memory
+        if data == memory.raw:
+            return memory.last
         end = data.find(b"\r\n\r\n") + 4
         if end == 3 or end > self._limits.head:
             return None
-        head = read_request(data, end, self._names, self._limits, self._memory)
+        head = read_request(data, end, self._names, self._limits, memory)
         if end != len(data):
             self.rest = data[end:]
         if head.framing:
@@ -276,10 +279,14 @@ class ResponseReader(_Reader):
         """
         if self.rest or self._step is not ResponseReader._head:
             return None
-        end = data.find(b"\r\n\r\n") + 4
-        if end == 3 or end > self._limits.head:
-            return None
-        head = read_response(data, end, self._names, self._limits, self._memory, self._bodiless)
+        memory = self._memory
+        if memory.raw and not self._bodiless and data.startswith(memory.raw):
+            head, end = cast(ResponseHead, memory.last), len(memory.raw)
+        else:
+            end = data.find(b"\r\n\r\n") + 4
+            if end == 3 or end > self._limits.head:
+                return None
+            head = read_response(data, end, self._names, self._limits, memory, self._bodiless)
         if head.status < 200 or len(data) - end != (head.framing or 0):
             return None
         return head, data[end:]

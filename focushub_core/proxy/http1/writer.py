@@ -22,16 +22,20 @@ def lines(fields: Iterable[Field]) -> bytes:
 
 def request_head(method: bytes, target: bytes, authority: bytes, block: bytes, framing: int | None) -> bytes:
     """A request's head. ``block`` are the other field lines, without ``Host`` and framing."""
+    return b"".join((method, b" ", target, to(authority), block, framed(framing), b"\r\n"))
+
+
+def to(authority: bytes) -> bytes:
+    """What stands between a request's target and its other fields."""
     # RFC 9112 section 3.2: "A user agent that sends Host SHOULD send it as the first field"
-    framed = b"" if framing is None else _framed(framing)
-    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (method, target, authority, block, framed)
+    return b" HTTP/1.1\r\nHost: %b\r\n" % authority
 
 
 def response_head(status: int, reason: bytes, block: bytes, framing: int | None) -> bytes:
     """An answer's head; without a framing its body, if it has one, ends with the connection."""
     if framing is not None and framing >= 0:  # the common case, in one piece
         return b"%b%bContent-Length: %d\r\n\r\n" % (status_line(status, reason), block, framing)
-    return b"%b%b%b\r\n" % (status_line(status, reason), block, _framed(framing))
+    return b"%b%b%b\r\n" % (status_line(status, reason), block, framed(framing))
 
 
 @lru_cache(256)
@@ -50,7 +54,8 @@ def last_chunk(trailers: Iterable[Field] = ()) -> bytes:
     return b"0\r\n%b\r\n" % lines(trailers)
 
 
-def _framed(framing: int | None) -> bytes:
+def framed(framing: int | None) -> bytes:
+    """The line that says how the body is framed, if it has one."""
     if framing is None:
         return b""
     if framing == CHUNKED:
