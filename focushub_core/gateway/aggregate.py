@@ -23,7 +23,7 @@ import msgspec
 
 from focushub_core.deadline import left
 from focushub_core.errors import FocusHubError, GatewayTimeout, Unauthorized, Unavailable
-from focushub_core.proxy.engine.call import Reply
+from focushub_core.proxy.engine.call import Call, Reply
 from focushub_core.telemetry import explain
 
 __all__ = ["Aggregate", "Fetch", "Outcome", "Reply", "Section", "gather", "read"]
@@ -32,6 +32,9 @@ SECTION_DEADLINE = 0.8
 """Seconds that one section may take."""
 TOTAL_DEADLINE = 1.5
 """Seconds that all may take together."""
+
+_JSON = msgspec.json.Decoder(msgspec.Raw)
+"""Goes over a text without making anything of it: four times as fast."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,8 +53,8 @@ class Section(msgspec.Struct, frozen=True):
     seconds: float = SECTION_DEADLINE
 
 
-Fetch = Callable[[Section], Awaitable[Reply]]
-"""Asks one section's service; raises `FocusHubError` when there is no answer."""
+Fetch = Callable[[Section], Call | Awaitable[Reply]]
+"""Asks one section's service; what it gives raises `FocusHubError` when there is no answer."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -93,37 +96,99 @@ class Aggregate(msgspec.Struct, frozen=True):
 
 async def gather(sections: Sequence[Section], fetch: Fetch, *, deadline: float = TOTAL_DEADLINE) -> Aggregate:
     """Asks all ``sections`` at once; raises `Unauthorized` if a service no longer takes the token."""
-    now = asyncio.get_running_loop().time()
     total = left(deadline)
-    asked = [(section, asyncio.ensure_future(fetch(section))) for section in sections]
-    if (explanation := explain.current.get()) is not None:
-        for section, reply in asked:
-            reply.add_done_callback(partial(_explain, explanation, section.name, now))
+    asked: list[tuple[Section, Call | _Awaited]] = []
+    for section in sections:
+        reply = fetch(section)
+        asked.append((section, reply if isinstance(reply, Call) else _Awaited(reply)))
+    waiting = _Waiting(asked)
+    loop = asyncio.get_running_loop()
+    timers = [
+        loop.call_later(max(0.0, min(seconds, total)), waiting.late, seconds)
+        for seconds in {section.seconds for section in sections}
+    ]
     try:
-        for seconds in sorted({section.seconds for section in sections}):
-            share = {reply for section, reply in asked if section.seconds == seconds and not reply.done()}
-            if share:
-                passed = asyncio.get_running_loop().time() - now
-                _, late = await asyncio.wait(share, timeout=max(0.0, min(seconds, total) - passed))
-                for reply in late:
-                    reply.cancel()
-        outcomes = {section.name: _outcome(section, reply) for section, reply in asked}
+        await waiting.last
+        outcomes = {section.name: _outcome(section, pending) for section, pending in asked}
     finally:
-        for _, reply in asked:
-            reply.cancel()
+        for timer in timers:
+            timer.cancel()
+        for _, pending in asked:
+            pending.cancel()
     return Aggregate(outcomes, frozenset(section.name for section in sections if section.required))
 
 
-def _explain(explanation: explain.Explanation, name: str, began: float, reply: asyncio.Future[Reply]) -> None:
-    what = "late" if reply.cancelled() else "failed" if reply.exception() else str(reply.result().status)
-    explanation.add(f"section-{name}", asyncio.get_running_loop().time() - began, what)
+class _Waiting:
+    """For several answers; ``last`` is done with the last of them."""
+
+    def __init__(self, asked: Sequence[tuple[Section, Call | _Awaited]]) -> None:
+        loop = asyncio.get_running_loop()
+        self.last: asyncio.Future[None] = loop.create_future()
+        self._asked = asked
+        self._left = len(asked)
+        self._began = loop.time()
+        self._explanation = explain.current.get()
+        for section, pending in asked:
+            pending.tell(self._over if self._explanation is None else partial(self._explained, section))
+        if not asked:
+            self.last.set_result(None)
+
+    def late(self, seconds: float) -> None:
+        """The sections with this share of the deadline are not waited for any more."""
+        for section, pending in self._asked:
+            if section.seconds == seconds and not pending.over:
+                pending.cancel()
+                self._explained(section, pending)
+
+    def _over(self, _: Call | _Awaited) -> None:
+        self._left -= 1
+        if not self._left and not self.last.done():
+            self.last.set_result(None)
+
+    def _explained(self, section: Section, pending: Call | _Awaited) -> None:
+        if self._explanation is not None:
+            took = asyncio.get_running_loop().time() - self._began
+            self._explanation.add(f"section-{section.name}", took, _in_a_word(pending))
+        self._over(pending)
 
 
-def _outcome(section: Section, reply: asyncio.Future[Reply]) -> Outcome:
-    if not reply.done() or reply.cancelled():
-        return Outcome(code="upstream_timeout")
+class _Awaited:
+    """What any other awaitable gives, as a `Call` gives it."""
+
+    over = False
+
+    def __init__(self, reply: Awaitable[Reply]) -> None:
+        self._reply = asyncio.ensure_future(reply)
+
+    def tell(self, told: Callable[[Any], None]) -> None:
+        self._reply.add_done_callback(partial(self._done, told))
+
+    def cancel(self) -> None:
+        self.over = True
+        self._reply.cancel()
+
+    def result(self) -> Reply | None:
+        gone = not self._reply.done() or self._reply.cancelled()
+        return None if gone else self._reply.result()
+
+    def _done(self, told: Callable[[Any], None], _: asyncio.Future[Reply]) -> None:
+        if not self.over:
+            self.over = True
+            told(self)
+
+
+def _in_a_word(pending: Call | _Awaited) -> str:
     try:
-        return read(section, reply.result())
+        reply = pending.result()
+    except (TimeoutError, FocusHubError):
+        return "failed"
+    return "late" if reply is None else str(reply.status)
+
+
+def _outcome(section: Section, pending: Call | _Awaited) -> Outcome:
+    try:
+        reply = pending.result()
+        return Outcome(code="upstream_timeout") if reply is None else read(section, reply)
     except (TimeoutError, GatewayTimeout):
         return Outcome(code="upstream_timeout")
     except Unauthorized:
@@ -141,8 +206,11 @@ def read(section: Section, reply: Reply) -> Outcome:
         _log.warning("section failed", extra={"section": section.name, "upstream_status": reply.status})
         return Outcome(code="upstream_error")
     try:
-        data = msgspec.json.decode(reply.body)
-        return Outcome(msgspec.Raw(reply.body) if section.shape is None else section.shape(data))
+        if section.shape is not None:
+            return Outcome(section.shape(msgspec.json.decode(reply.body)))
+        if not reply.body.isascii():
+            reply.body.decode()  # that it is UTF-8 is not looked at below
+        return Outcome(_JSON.decode(reply.body))
     except (msgspec.DecodeError, RecursionError, LookupError, TypeError, ValueError, AttributeError):
         _log.warning("section is not what was agreed", extra={"section": section.name})
         return Outcome(code="upstream_error")

@@ -13,7 +13,6 @@ Rules that hold here:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, ClassVar
@@ -39,6 +38,7 @@ from focushub_core.identity.user import User
 from focushub_core.identity.verifier import Verifier, nobody_known
 from focushub_core.proxy.configured import ProxySettings
 from focushub_core.proxy.engine import Route
+from focushub_core.proxy.engine.call import Call
 from focushub_core.proxy.http1 import RequestHead, lines
 from focushub_core.proxy.part import ProxyPart
 from focushub_core.proxy.rewrite import Side
@@ -150,7 +150,7 @@ class Gateway(RoutedPart, ProxyPart):
         """Asks several services at once on behalf of ``request``'s user (`focushub_core.gateway.aggregate`)."""
         block = fields_for({"Authorization": request.headers["Authorization"], **fields})
 
-        def fetch(section: Section) -> asyncio.Future[Reply]:
+        def fetch(section: Section) -> Call:
             return self.upstreams.begin(self.pool_of[section.service], section.path, block)
 
         return await gather(list(sections), fetch)

@@ -35,28 +35,39 @@ class UpstreamClient:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def begin(self, pool: Pool, path: str, block: bytes) -> asyncio.Future[Reply]:
+    def begin(self, pool: Pool, path: str, block: bytes) -> Call:
         """GET ``path`` of one of ``pool``: a reply comes, or the last one's problem. Cancel it when it is late.
 
         ``block`` are field lines (`fields_for`); of several requests at once they are the same.
         """
-        now = self._engine.clock()
-        if not pool.fit(now):
-            return _refused()
-        if (told := trace.current.get()) is None:
-            return Call(self._engine, pool, _target(path), block).begin(now)
-        call = told.calling("GET", f"http://{pool.name}{path}", inner=True)
-        reply = Call(self._engine, pool, _target(path), block + _lines(call.fields)).begin(now)
-        reply.add_done_callback(partial(_over, call))
-        return reply
+        engine, fit = self._engine, pool.fit(now := self._engine.clock())
+        if not fit or (told := trace.current.get()) is None:
+            call = Call(engine, pool, _target(path), block)
+        else:
+            traced = told.calling("GET", f"http://{pool.name}{path}", inner=True)
+            call = Call(engine, pool, _target(path), block + _lines(traced.fields))
+            call.watch = partial(_over, traced)
+        if fit:
+            call.begin(now)
+        else:
+            call.end(None, nobody())
+        return call
 
     async def get(self, pool: Pool, path: str, fields: Mapping[str, str]) -> Reply:
         """The answer of one of ``pool`` to GET ``path``; raises the last upstream's problem if none answers."""
+        over = asyncio.Event()
+        call = self.begin(pool, path, fields_for(fields))
+        call.tell(lambda _: over.set())
         try:
             async with asyncio.timeout(deadline.left(TIMEOUT_S)):
-                return await self.begin(pool, path, fields_for(fields))
+                await over.wait()
         except TimeoutError:
             raise GatewayTimeout("no answer in time", code="upstream_timeout") from None
+        finally:
+            call.cancel()
+        reply = call.result()
+        assert reply is not None
+        return reply
 
 
 def fields_for(fields: Mapping[str, str]) -> bytes:
@@ -81,17 +92,15 @@ def _target(path: str) -> bytes:
     return target
 
 
-def _over(call: trace.Call, reply: asyncio.Future[Reply]) -> None:
+def _over(traced: trace.Call, call: Call) -> None:
     """What became of a call, for its trace."""
-    error = None if reply.cancelled() else reply.exception()
-    if reply.cancelled() or error is not None:
-        call.failed(error.code if isinstance(error, FocusHubError) else "given_up")
+    try:
+        reply = call.result()
+    except FocusHubError as error:
+        traced.failed(error.code)
     else:
-        call.answered(reply.result().status)
-    call.__exit__(None, None, None)
-
-
-def _refused() -> asyncio.Future[Reply]:
-    reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-    reply.set_exception(nobody())
-    return reply
+        if reply is None:
+            traced.failed("given_up")
+        else:
+            traced.answered(reply.status)
+    traced.__exit__(None, None, None)

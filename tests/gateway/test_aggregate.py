@@ -1,12 +1,18 @@
 """One answer out of several services' (gateway rules G2 to G5)."""
 
 import asyncio
+import re
+from random import Random
 
 import msgspec
 import pytest
 
+from focushub_core.balancer import Pool
 from focushub_core.errors import BadGateway, Unauthorized, Unavailable
-from focushub_core.gateway.aggregate import Reply, Section, gather
+from focushub_core.gateway.aggregate import Reply, Section, gather, read
+from focushub_core.gateway.upstreams import UpstreamClient
+from focushub_core.proxy.engine import Engine
+from focushub_core.telemetry import explain
 
 TASKS = Section("tasks", "task", "/v1/tasks/today")
 FOCUS = Section("focus", "focus", "/v1/focus/summary")
@@ -115,3 +121,81 @@ async def test_each_section_has_its_own_share_of_the_deadline():
 
     result = await gather([TASKS, hasty], fetch)
     assert (result.missing, result.outcomes["focus"].code) == (["focus"], "upstream_timeout")
+
+
+JSON = '{"a": [1, -2.5e3, "x\\n\\u00e9y", null, true], "b": {"c": "é"}}'.encode()
+PIECES = (
+    b'"', b"\\", b"\\u", b"d800", b"\xff", b"\xc3", b"{", b"}", b"[", b"]", b",", b":", b"-", b"01", b".", b"e", b"nul",
+    b"null", b" ", b"\n", b"\x00", b"\x1f", b"tru", b"12345678901234567890123",
+)  # fmt: skip
+
+
+def test_what_is_no_json_is_an_error_of_the_section_though_it_is_not_taken_apart():
+    random, taken = Random(1), 0
+    whole = Section("tasks", "task", "/", shape=lambda data: data)
+    for _ in range(20_000):
+        body = bytearray(JSON)
+        for _ in range(random.randint(1, 3)):
+            at, piece = random.randrange(len(body)), random.choice(PIECES)
+            body[at : at + random.choice((0, 0, len(piece)))] = random.choice((piece, b""))
+        reply = Reply(200, bytes(body))
+        taken_apart, looked_at = read(whole, reply), read(TASKS, reply)
+        if re.search(rb"e[0-9]{3}", body):
+            continue  # JSON, but perhaps more than a number can hold here
+        assert looked_at.code == taken_apart.code, body
+        if looked_at.code is None:
+            assert msgspec.json.decode(msgspec.json.encode(looked_at.data)) == taken_apart.data
+            taken += 1
+    assert taken > 1000
+
+
+class Silent:
+    """Upstreams behind an engine: one that is asked and never answers, and one that is known to be down."""
+
+    def __init__(self) -> None:
+        self.engine = Engine("gateway", lambda head, side: None)
+        self.silent = Pool.of("silent", ["http://127.0.0.1:1"])
+        self.down = Pool.of("down", ["http://127.0.0.1:2"])
+        self.down.upstreams[0].health.usable_from = float("inf")
+
+    async def gather(self, sections, seconds):
+        """All of ``sections`` from the pool that is called as their service is."""
+        client = UpstreamClient(self.engine)
+        pools = {"task": self.silent, "focus": self.down}
+        return await gather(sections, lambda s: client.begin(pools[s.service], s.path, b""), deadline=seconds)
+
+
+@pytest.fixture
+async def silent(monkeypatch):
+    monkeypatch.setattr(Engine, "connect", lambda self, upstream, call: None)
+    both = Silent()
+    await both.engine.start()
+    yield both
+    await both.engine.stop(0)
+
+
+async def test_a_call_that_is_late_is_given_up_and_one_that_is_not_made_is_known_at_once(silent):
+    explanation = explain.Explanation("gateway")
+    explain.current.set(explanation)
+    result = await silent.gather([TASKS, FOCUS], 0.01)
+    codes = {name: outcome.code for name, outcome in result.outcomes.items()}
+    assert codes == {"tasks": "upstream_timeout", "focus": "upstream_unavailable"}
+    assert silent.silent.upstreams[0].in_flight == 0
+    said = explanation.text(0)
+    assert "section-tasks;dur" in said
+    assert 'desc="late"' in said
+    assert 'desc="failed"' in said
+
+
+async def test_nothing_is_left_of_an_answer_that_nobody_waits_for(silent):
+    waiting = asyncio.ensure_future(silent.gather([TASKS], 5))
+    await asyncio.sleep(0)
+    assert silent.silent.upstreams[0].in_flight == 1
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert silent.silent.upstreams[0].in_flight == 0
+
+
+async def test_no_sections_are_an_answer_of_none():
+    assert (await gather([], answering())).missing == []

@@ -26,12 +26,16 @@ async def test_an_answer_that_comes_with_the_cancellation_is_nobodys(bench: Benc
         await reader.read()
 
     front, engine = await bench.engine(await bench.script(silent))
+    told: list[Call] = []
     call = Call(engine, front.pool, b"/", b"")
-    reply = call.begin(engine.clock())
+    call.begin(engine.clock())
+    call.tell(told.append)
     await until(lambda: call._link)
     link = call._link
     assert link is not None
-    reply.cancel()
+    call.cancel()
     link.data_received(late)
     await asyncio.sleep(0)
+    assert call.result() is None
+    assert not told
     assert [upstream.in_flight for upstream in front.pool.upstreams] == [0]

@@ -5,11 +5,12 @@ Rules that hold here:
 * An upstream that cannot be reached, or breaks off, is followed by another one: a GET may be sent again, within the
   budget that all requests share.
 * It has no deadline of its own: whoever waits for it cancels it, and the connection with it.
+* Whoever waits is told at once, in the turn of the loop in which the answer was read: what it does then is little.
 """
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from focushub_core.balancer import Outcome, Pool, Stage, Upstream, may_resend
@@ -32,36 +33,69 @@ class Reply(NamedTuple):
 
 
 class Call:
-    """GET ``target`` of ``pool``; ``block`` are the field lines. `reply` has the answer, or a `FocusHubError`."""
+    """GET ``target`` of ``pool``; ``block`` are the field lines. `begin` it; `tell` says when it is over."""
+
+    # As class attributes, so that a call pays only for those that it changes.
+    over = False
+    """Whether it has a result, or was given up."""
+    watch: Callable[[Call], None] | None = None
+    """Hears when it is over, also of its being given up; set it before `begin`."""
+    _told: Callable[[Call], None] | None = None
+    _reply: Reply | None = None
+    _problem: FocusHubError | None = None
+    _upstream: Upstream | None = None
+    _link: Link | None = None
+    _head: ResponseHead | None = None
+    _parts: list[bytes] | None = None
+    _size = 0
 
     def __init__(self, engine: Engine, pool: Pool, target: bytes, block: bytes) -> None:
-        self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._engine = engine
         self._pool = pool
         self._target = target
         self._block = block
         self._tried: list[Upstream] = []
-        self._upstream: Upstream | None = None
-        self._link: Link | None = None
-        self._head: ResponseHead | None = None
-        self._parts: list[bytes] = []
-        self._size = 0
 
-    def begin(self, now: float) -> asyncio.Future[Reply]:
-        """Ask; `reply`, which may be cancelled."""
+    def begin(self, now: float) -> None:
+        """Ask."""
         self._engine.budget.request(now)
-        self.reply.add_done_callback(self._over)
         self._attempt(now)
-        return self.reply
+
+    def tell(self, told: Callable[[Call], None]) -> None:
+        """Call ``told`` when there is a result; at once if there is one."""
+        self._told = told
+        if self.over:
+            told(self)
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more; nobody is told."""
+        if not self.over:
+            self.over = True
+            self._leave(clean=False)
+            if self.watch is not None:
+                self.watch(self)
+
+    def end(self, reply: Reply | None, problem: FocusHubError | None = None) -> None:
+        """That is what came of it."""
+        self.over = True
+        self._reply, self._problem = reply, problem
+        if self.watch is not None:
+            self.watch(self)
+        if self._told is not None:
+            self._told(self)
+
+    def result(self) -> Reply | None:
+        """The answer, or None if it was given up; raises `FocusHubError` if there is none."""
+        if self._problem is not None:
+            raise self._problem
+        return self._reply
 
     # Asking -------------------------------------------------------------------------------------------------
 
     def _attempt(self, now: float, *, anew: bool = False) -> None:
-        if self.reply.done():  # cancelled in this turn of the loop: `_over` comes with the next
-            return
         upstream = self._pool.choose(now, self._tried)
         if upstream is None:
-            self.reply.set_exception(nobody())
+            self.end(None, nobody())
             return
         self._tried.append(upstream)
         upstream.in_flight += 1
@@ -74,14 +108,14 @@ class Call:
 
     def connected(self, link: Link) -> bool:
         """A new connection is there; False if it is not wanted any more."""
-        if self.reply.done() or self._link is not None or link.upstream is not self._upstream:
+        if self.over or self._link is not None or link.upstream is not self._upstream:
             return False
         self._ask(link)
         return True
 
     def not_connected(self, upstream: Upstream, problem: FocusHubError) -> None:
         """There is none."""
-        if self.reply.done() or self._link is not None or upstream is not self._upstream:
+        if self.over or self._link is not None or upstream is not self._upstream:
             return
         self._failed(Stage.CONNECT, Outcome.UNREACHABLE, problem)
 
@@ -104,6 +138,7 @@ class Call:
     def on_data(self, data: bytes) -> None:
         """A piece of its body."""
         self._size += len(data)
+        self._parts = self._parts or []
         self._parts.append(data)
         if self._size > LARGEST:
             problem = BadGateway("the answer is too large", code="upstream_invalid")
@@ -111,7 +146,7 @@ class Call:
 
     def on_end(self, end: End) -> None:
         """It is over."""
-        self._finish(b"".join(self._parts))
+        self._finish(b"".join(self._parts or ()))
 
     def on_nonsense(self, error: ProtocolError) -> None:
         """What came was not an answer."""
@@ -148,8 +183,7 @@ class Call:
         now = self._engine.clock()
         self._observe(Outcome.FAULTY if head.status == 500 else Outcome.ANSWERED, now)
         self._leave(clean=head.keeps, now=now)
-        if not self.reply.done():
-            self.reply.set_result(Reply(head.status, body))
+        self.end(Reply(head.status, body))
 
     def _failed(self, stage: Stage, outcome: Outcome, problem: FocusHubError) -> None:
         now = self._engine.clock()
@@ -166,19 +200,13 @@ class Call:
 
     def _anew(self, now: float) -> None:
         self._leave(clean=False)
-        self._head, self._size = None, 0
-        self._parts.clear()
+        self._head, self._parts, self._size = None, None, 0
         self._attempt(now)
 
     def _give_up(self, outcome: Outcome, problem: FocusHubError) -> None:
         self._observe(outcome, self._engine.clock())
         self._leave(clean=False)
-        if not self.reply.done():
-            self.reply.set_exception(problem)
-
-    def _over(self, reply: asyncio.Future[Reply]) -> None:
-        if reply.cancelled():
-            self._leave(clean=False)
+        self.end(None, problem)
 
     def _observe(self, outcome: Outcome, now: float) -> None:
         assert self._upstream is not None
