@@ -7,6 +7,7 @@ for a message that has no body and says nothing of one.
 from __future__ import annotations
 
 import re
+from copy import copy
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -109,10 +110,12 @@ def read_request(
     data: bytes, end: int, names: Names, limits: Limits, memory: Memory[RequestHead]
 ) -> RequestHead:
     """The head that ends at ``end``, behind its empty line."""
-    line = request_line(data, limits)
+    raw, aside = data[:end], b""
+    if names.aside:
+        raw, aside = _set_aside(raw, names.aside)
+    line = request_line(raw, limits)
     method, target, version = line.groups()
-    block = data[line.end() : end]
-    block, aside = _set_aside(block, names.aside) if names.aside else (block, b"")
+    block = raw[line.end() :]
     if version == b"1.1":
         known = _known(block, memory) or names.heads.get(block)
         if known is None:
@@ -127,8 +130,21 @@ def read_request(
     )  # fmt: skip
     if target[0] != 47:  # not "/"
         head.target = _origin_form(target, head.host)
-    if not aside and not head.more and not head.framing:
-        memory.raw, memory.last = data[:end], head
+    if not head.more and not head.framing:
+        memory.raw, memory.last = raw, head
+    return head
+
+
+def known_but_for_aside(data: bytes, names: Names, memory: Memory[RequestHead]) -> RequestHead | None:
+    """The head that ``data`` is, all of it, if that is the same as the last one was but for the line set aside."""
+    # It ends as a head does, and a head has its only empty line there: the line set aside is no other message's.
+    if not names.aside or not data.endswith(b"\r\n\r\n"):
+        return None
+    raw, aside = _set_aside(data, names.aside)
+    if raw != memory.raw or memory.last is None:
+        return None
+    head = copy(memory.last)
+    head.aside = aside
     return head
 
 

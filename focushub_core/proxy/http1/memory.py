@@ -25,7 +25,7 @@ _VALUE = re.compile(rb"[!-~]++(?: ++[!-~]++)*+")
 class Memory(Generic[H]):
     """``head`` was read from ``text``; where ``gaps`` were found, it is what all heads have that fill them.
 
-    ``last`` was read from ``raw``, as it came, with nothing set aside; that may be empty.
+    ``last`` was read from ``raw``, as it came but for what was set aside; it may be empty.
     """
 
     __slots__ = ("gaps", "head", "last", "raw", "text")

@@ -23,6 +23,7 @@ from focushub_core.proxy.http1.heads import (
     Limits,
     RequestHead,
     ResponseHead,
+    known_but_for_aside,
     read_request,
     read_response,
     request_line,
@@ -220,8 +221,11 @@ class RequestReader(_Reader):
         if self.rest or self._step is not RequestReader._head:
             return None
         memory = self._memory
-        if data == memory.raw:
-            return memory.last
+        last = memory.last
+        if last is not None and data == memory.raw and not last.aside:
+            return last
+        if (head := known_but_for_aside(data, self._names, memory)) is not None:
+            return head
         end = data.find(b"\r\n\r\n") + 4
         if end == 3 or end > self._limits.head:
             return None

@@ -162,3 +162,33 @@ def test_what_is_behind_a_head_is_no_part_of_it() -> None:
     assert head is not None
     assert head.more == b"X-A: 3\r\n"
     assert reader.rest == b"GET /b HTTP/1.1\r\n"
+
+
+ID, OTHER = b"X-Request-Id: 0190a5c2f7e87b3c\r\n", b"X-Request-Id: 0190a5c2f7e87b3d\r\n"
+LINE, HOST = b"GET / HTTP/1.1\r\n", b"Host: a\r\n"
+
+
+@pytest.mark.parametrize(
+    "first", [LINE + HOST + b"\r\n", LINE + HOST + ID + b"\r\n", LINE + ID + ID + HOST + b"\r\n"]
+)
+@pytest.mark.parametrize(
+    "second",
+    [
+        LINE + HOST + b"\r\n",
+        LINE + HOST + OTHER + b"\r\n",
+        LINE + OTHER + HOST + b"\r\n",
+        LINE + OTHER + ID + HOST + b"\r\n",
+        LINE + HOST + b"\r\n" + OTHER,
+        LINE + HOST + b"\r\n" + OTHER + b"\r\n",
+        LINE + HOST + OTHER[:-2],
+        LINE + HOST + b"\r" + OTHER[:-2] + b"\n",
+        LINE + HOST + OTHER[:-2] + b"\n",
+        LINE + HOST + OTHER,
+        b"\r\n" + OTHER + LINE + HOST + b"\r\n",
+        LINE[:-2] + b"\r\n\r\n" + OTHER + HOST + b"\r\n",
+    ],
+)
+def test_only_a_whole_line_of_a_whole_head_is_set_aside(first: bytes, second: bytes) -> None:
+    with_memory, alone = RequestReader(request_names()), RequestReader(request_names())
+    assert with_memory.start(first) is not None
+    assert read(with_memory, second) == read(alone, second)
