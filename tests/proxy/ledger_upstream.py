@@ -1,9 +1,10 @@
 """An upstream process that writes down what it carries out: ``python ledger_upstream.py PORT FOLDER FAULT``.
 
-Every POST is a line of ``FOLDER/ledger``, written before it is answered: its token, and its key or ``-``. One with an
-``Idempotency-Key`` is carried out once, whichever process gets it: a file named by the key says that it was. Answers
-carry the request's token. From SIGUSR1 on it is at fault, and from SIGTERM on it drains, as `focushub_core.runtime`
-does: it is not ready, a while later it takes nothing new, and it ends when all is answered.
+Every POST is a line of ``FOLDER/ledger``, its token, written before it is answered. One with an ``Idempotency-Key`` is
+carried out once, whichever process gets it: it is an empty file ``FOLDER/key-KEY`` instead, so that no kill can come
+between what is done and what says so. Answers carry the request's token. From SIGUSR1 on it is at fault, and from
+SIGTERM on it drains, as `focushub_core.runtime` does: it is not ready, a while later it takes nothing new, and it ends
+when all is answered.
 """
 
 from __future__ import annotations
@@ -27,13 +28,11 @@ class Ledger:
         self._folder = folder
         self._lines = os.open(folder / "ledger", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
-    def carry_out(self, token: str, key: str) -> None:
-        if key != "-":
-            try:
-                os.close(os.open(self._folder / f"key-{key}", os.O_CREAT | os.O_EXCL))
-            except FileExistsError:
-                return
-        os.write(self._lines, f"{token} {key}\n".encode())
+    def carry_out(self, token: str, key: str | None) -> None:
+        if key is None:
+            os.write(self._lines, f"{token}\n".encode())
+        else:
+            (self._folder / f"key-{key}").touch()
 
 
 class Server:
@@ -83,7 +82,7 @@ class Connection(asyncio.Protocol):
             return
         token = told["x-token"]
         if method == "POST":
-            self._server.ledger.carry_out(token, told.get("idempotency-key", "-"))
+            self._server.ledger.carry_out(token, told.get("idempotency-key"))
         self.busy = True
         body = token.encode() + (b" " * LARGE if path.startswith("/v1/large") else b"")
         asyncio.get_running_loop().call_later(WORK_S, self._answer, body)

@@ -108,9 +108,9 @@ class Field:
             await asyncio.sleep(0.01)
 
     def carried_out(self) -> Counter[str]:
-        """How often each write was, by its token."""
-        lines = (self.folder / "ledger").read_text("ascii").splitlines()
-        return Counter(line.split(" ")[0] for line in lines)
+        """How often each write was, by its token, which is its key, too."""
+        keyed = [file.name.removeprefix("key-") for file in self.folder.glob("key-*")]
+        return Counter([*(self.folder / "ledger").read_text("ascii").splitlines(), *keyed])
 
 
 @contextmanager
