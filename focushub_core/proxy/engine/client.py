@@ -30,7 +30,7 @@ from focushub_core.proxy.engine.wheel import ROUND
 from focushub_core.proxy.engine.witness import Witness
 from focushub_core.proxy.http1 import End, ProtocolError, RequestHead, RequestReader
 from focushub_core.proxy.rewrite import Side
-from focushub_core.telemetry.access import CLIENT_GONE
+from focushub_core.telemetry.access import CLIENT_GONE, QUIET
 from focushub_core.telemetry.context import new_id, take_up
 
 if TYPE_CHECKING:
@@ -344,15 +344,15 @@ class ClientConnection(asyncio.Protocol):
         if head is None:
             method = path = "-"
         else:
-            method = head.method.decode()
-            path = head.target.decode()
-            if "?" in path:
-                path = path[: path.index("?")]
+            method, path = head.words or head.in_words()
         trace_id = None
         if (witness := self.witness) is not None:
             witness.over(self._route, status, now)
             trace_id = witness.trace_id
-        engine.account(method, path, self._route, status, now - self._started, self._request_id, trace_id)
+        route, seconds = self._route, now - self._started
+        engine.counters.answered(method, route, status, seconds)
+        if status >= 500 or route not in QUIET:
+            engine.access.write(method, path, route, status, seconds, self._request_id, trace_id)
 
     # Time ---------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from focushub_core.proxy.engine.wheel import Wheel
 from focushub_core.proxy.engine.witness import Witness
 from focushub_core.proxy.http1 import RequestHead
 from focushub_core.proxy.rewrite import Side, request_names, response_names
-from focushub_core.telemetry.access import QUIET, AccessLog
+from focushub_core.telemetry.access import AccessLog
 from focushub_core.telemetry.counters import RequestCounters
 
 FORGET_S = 10.0
@@ -173,21 +173,6 @@ class Engine:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    def account(  # noqa: PLR0917 (the hot path: no record of it is made)
-        self,
-        method: str,
-        path: str,
-        route: str,
-        status: int,
-        seconds: float,
-        request_id: str,
-        trace_id: str | None,
-    ) -> None:
-        """A request is over."""
-        self.counters.answered(method, route, status, seconds)
-        if status >= 500 or route not in QUIET:
-            self.access.write(method, path, route, status, seconds, request_id, trace_id)
 
     async def _connect(self, upstream: Upstream, exchange: Connecting) -> None:
         try:

@@ -72,6 +72,15 @@ class RequestHead(msgspec.Struct, eq=False):
     more: bytes = b""
     """Further field lines, as they are written: those that change from one request to the next (`Memory`)."""
 
+    words: tuple[str, str] | None = None
+    """What `in_words` says, once it was asked."""
+
+    def in_words(self) -> tuple[str, str]:
+        """Method and path, without the query."""
+        path = self.target.decode()
+        self.words = (self.method.decode(), path[: path.index("?")] if "?" in path else path)
+        return self.words
+
     def whole(self) -> RequestHead:
         """The same head, with all lines among its ``fields``."""
         return (

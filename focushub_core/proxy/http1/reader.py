@@ -221,11 +221,11 @@ class RequestReader(_Reader):
         if self.rest or self._step is not RequestReader._head:
             return None
         memory = self._memory
-        last = memory.last
-        if last is not None and data == memory.raw and not last.aside:
-            return last
-        if (head := known_but_for_aside(data, self._names, memory)) is not None:
-            return head
+        if memory.last is not None and memory.raw:
+            if data == memory.raw and not memory.last.aside:
+                return memory.last
+            if (head := known_but_for_aside(data, self._names, memory)) is not None:
+                return head
         end = data.find(b"\r\n\r\n") + 4
         if end == 3 or end > self._limits.head:
             return None
