@@ -15,6 +15,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from focushub_core.embedded.ports import free_port
+
 PART = """
 import asyncio
 from focushub_core import WebPart, get
@@ -30,17 +32,6 @@ class Slow(WebPart):
 
 Slow.run()
 """
-
-
-def free_port() -> int:
-    for port in range(20000, 32768):
-        with socket.socket() as trial:
-            try:
-                trial.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no free port")
 
 
 @contextmanager

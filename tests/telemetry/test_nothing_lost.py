@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -18,6 +17,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+
+from focushub_core.embedded.ports import free_port
 
 SERVICE = """
 from focushub_core import Service, get
@@ -37,17 +38,6 @@ from focushub_core.proxy.loadbalancer import LoadBalancer
 LoadBalancer.run()
 """
 CLIENTS = 8
-
-
-def free_port() -> int:
-    for port in range(24000, 32768):
-        with socket.socket() as trial:
-            try:
-                trial.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no free port")
 
 
 async def ready(url: str) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import aiohttp
 
+from focushub_core.embedded.ports import free_port
+
 from .conftest import Collector
-from .test_nothing_lost import free_port, ready, running
+from .test_nothing_lost import ready, running
 
 SERVICE = """
 from focushub_core import Service, get
