@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from msgspec import json, structs
 
 from focushub_core import settings as settings_module
@@ -38,6 +39,8 @@ class RoutedPart(Part):
             web.Request: lambda request: request,
             Clock: lambda _: self.clock,
         }
+        self.whole: dict[object, handlers.Whole] = {}
+        """What answers in the place of aiohttp handlers of ours, where nothing of aiohttp's is needed."""
 
     def provide(self, kind: type[T], value: T) -> None:
         """Handlers with a parameter of type ``kind`` get ``value``; call it in ``__init__``."""
@@ -52,12 +55,18 @@ class RoutedPart(Part):
         """Compiles `all_routes` into the application."""
         routes = list(self.all_routes())
         for route in routes:
-            handler = handlers.build(route, self.providers)
+            handler, whole = handlers.build(route, self.providers)
+            if whole is not None:
+                self.whole[handler] = whole
             if route.method == "GET":
                 app.router.add_get(route.path, handler)
             else:
                 app.router.add_route(route.method, route.path, handler)
-        paths.close(app, routes)
+        self.answers_whole(*paths.close(app, routes))
+
+    def answers_whole(self, *added: Handler) -> None:
+        """Says of aiohttp handlers that they read no body, and return a ``web.Response`` with bytes."""
+        self.whole |= {handler: handlers.Whole(handler) for handler in added}
 
     def operations(self) -> list[handlers.Operation]:
         """`all_routes`, read."""

@@ -135,10 +135,9 @@ class Service(WebPart):
     def add_routes(self, app: web.Application) -> None:
         super().add_routes(app)
         app.router.add_get("/openapi.json", self._openapi)
+        self.answers_whole(self._openapi)
         if self.settings.docs_page:
             ApiPage(self.name).add_to(app)
-        if self.limits is not None:
-            app.on_response_prepare.append(self.limits.add_fields)
 
     def openapi(self) -> dict[str, Any]:
         """Its OpenAPI 3.1 document, out of its routes' signatures (`focushub_core.http.openapi`)."""

@@ -13,14 +13,17 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
+from focushub_core.direct.server import Server
 from focushub_core.http import edge
 from focushub_core.http.probes import Probes
+from focushub_core.ratelimit import RateLimits
 from focushub_core.routed import RoutedPart
-from focushub_core.runtime import serve
+from focushub_core.runtime import process
 from focushub_core.settings import Settings
 from focushub_core.stack import Stack
 from focushub_core.telemetry import explain, metrics
 from focushub_core.telemetry.access import AccessLog
+from focushub_core.telemetry.counters import RequestCounters
 from focushub_core.telemetry.tracing import Tracer
 
 MAX_BODY = 1024 * 1024
@@ -38,32 +41,51 @@ class WebPart(RoutedPart):
         self.metrics = metrics.HttpMetrics()
         self.traces: Tracer | None = None
         """Records spans, where that is switched on."""
+        self.limits: RateLimits | None = None
+        """Those of its handlers, where they have any."""
+        self._hooks: list[object] = []
 
     def middlewares(self) -> Iterable[Any]:
         """aiohttp middlewares around the part's own routes, the outermost first."""
         return ()
 
     def serve(self) -> int:
-        return serve.run(self)
+        return process.run(Server(self))
 
     def application(self) -> web.Application:
         """The part as an aiohttp application."""
         self.access = AccessLog(self.instance)
         self.traces = self.tracer() if self.observed else None
         around, inner = self._edge(), list(self.middlewares())
+        self._is_all_its_own = all(
+            self.limits is not None and each == self.limits.middleware for each in inner
+        )
         middlewares = [web.middleware(around), *inner] if inner else []
         app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
         if self.observed:
             app.on_response_prepare.append(edge.prepare(lambda: self.draining))
             if self.settings.explain_secret is not None:
                 app.on_response_prepare.append(edge.tell)
+        if self.limits is not None:
+            app.on_response_prepare.append(self.limits.add_fields)
+        self._hooks = list(app.on_response_prepare)
         app.cleanup_ctx.append(self._lifespan)
         Probes(self.report, self.version, self.shown).add_to(app)
         app.router.add_get("/metrics", self._metrics)
+        self.answers_whole(edge.unmatched, *(route.handler for route in app.router.routes()))
         self.add_routes(app)
         if not inner:
             edge.lay_around(app, around)
         return app
+
+    def is_all_its_own(self, app: web.Application) -> bool:
+        """Whether nobody else has put anything around the handlers of ``app``, which `application` made."""
+        return self._is_all_its_own and list(app.on_response_prepare) == self._hooks
+
+    @property
+    def requests(self) -> RequestCounters:
+        """Where its requests are counted."""
+        return self.metrics.requests
 
     async def _lifespan(self, _: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as resources:

@@ -111,6 +111,7 @@ class Gateway(RoutedPart, ProxyPart):
         self.add_routes(application)
         self._hosted = Hosted(
             application,
+            self.whole,
             show_internals=not self.settings.production,
             seconds=self.settings.request_seconds,
         )
@@ -120,6 +121,7 @@ class Gateway(RoutedPart, ProxyPart):
     def add_routes(self, app: web.Application) -> None:
         super().add_routes(app)
         app.router.add_get(documents.PATH, self._openapi)
+        self.answers_whole(self._openapi)
         if self.settings.docs_page:
             ApiPage(self.stack.name).add_to(app)
 

@@ -2,57 +2,45 @@
 
 Rules that hold here:
 
-* A handler sees an ordinary `web.Request`, without what a client may not say, as a service does
-  (`focushub_core.proxy.rewrite`), and gives an ordinary `web.Response`. It answers as a whole: for a stream
-  a service is the place, not the gateway.
-* No socket lies between: the request is made of what was read, and what the response writes is gathered.
+* A handler sees an ordinary request, without what a client may not say, as a service does
+  (`focushub_core.proxy.rewrite`), and gives an ordinary answer, as a whole: for a stream a service is the place, and
+  not the gateway.
+* No socket lies between. What needs nothing of aiohttp's is served directly (`focushub_core.direct`); for the rest a
+  request is made of what was read, and what the response writes is gathered.
 * What a handler raises becomes a problem document, as in every part (`focushub_core.http.problems`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from aiohttp import HttpVersion, web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_urldispatcher import UrlMappingMatchInfo
-from multidict import CIMultiDict, CIMultiDictProxy
-from yarl import URL
+from aiohttp import web
 
-from focushub_core import deadline
-from focushub_core.http import problems
+from focushub_core.direct.lane import Lane
+from focushub_core.direct.request import Around
+from focushub_core.http.handlers import Whole
 from focushub_core.identity.user import User
 from focushub_core.proxy.engine import Answer, Asked
-from focushub_core.proxy.engine.own import LARGEST
-from focushub_core.proxy.http1 import RequestHead
-from focushub_core.proxy.rewrite import HOP_BY_HOP, Side, own_fields
-from focushub_core.runtime.shortcuts import Shortcuts
-from focushub_core.telemetry.context import HEADER
+from focushub_core.proxy.rewrite import own_fields
 
 USER: web.RequestKey[User] = web.RequestKey("gateway.user", User)
 """Who asks, where a good token came with the request."""
 
-_TIME_LEFT = deadline.HEADER.lower().encode()
-_VERSIONS = (HttpVersion(1, 0), HttpVersion(1, 1))
-_ENGINES = frozenset({"content-length", "date", "server", *(name.decode() for name in HOP_BY_HOP)})
-"""Fields that the engine writes, or that say too much."""
-
 
 class Hosted:
-    """``app``, opened and closed with `open` and `close`. ``seconds`` is what a request may take.
+    """``app``, opened and closed with `open` and `close`; the handlers in ``whole`` are served directly.
 
-    ``show_internals`` tells clients of unexpected errors what they were: for development.
+    ``seconds`` is what a request may take. ``show_internals`` tells clients of unexpected errors what they were: for
+    development.
     """
 
-    def __init__(self, app: web.Application, *, show_internals: bool, seconds: float) -> None:
+    def __init__(
+        self, app: web.Application, whole: Mapping[object, Whole], *, show_internals: bool, seconds: float
+    ) -> None:
         self._app = app
-        self._shortcuts = None if app.middlewares else Shortcuts(app)
-        self._hooks = app.on_response_prepare
+        self._whole = {} if app.middlewares or app.on_response_prepare else whole
         self._runner = web.AppRunner(app, access_log=None)
         self._show_internals = show_internals
         self._seconds = seconds
@@ -64,8 +52,9 @@ class Hosted:
         await self._runner.setup()
         server = self._runner.server
         assert server is not None
-        self._server = server
-        self._protocol = server()  # belongs to no connection; requests ask it what they know of theirs
+        around = Around(self._app, server(), own_fields, _known)
+        self._handler = server.request_handler
+        self._lane = Lane(around, self._whole, show_internals=self._show_internals, seconds=self._seconds)
 
     async def close(self) -> None:
         """Stop it."""
@@ -81,118 +70,18 @@ class Hosted:
 
     async def answer(self, asked: Asked) -> Answer:
         """A `focushub_core.proxy.engine.Handler`."""
-        deadline.start(deadline.take_up(asked.head.fields.first(_TIME_LEFT), self._seconds))
-        writer = _Gathering()
-        request = self._request(asked, writer)
-        try:
-            response = await self._handled(request)
-        except web.HTTPRedirection as redirection:
-            response = redirection
-        except Exception as error:  # noqa: BLE001 - the edge of the process
-            response = problems.answer(error, show_internals=self._show_internals)
-        body = response.body if type(response) is web.Response else None
-        if self._hooks or response._cookies or response.compression or not isinstance(body, bytes):
-            await response.prepare(request)
-            await response.write_eof()
-            body = b"".join(writer.parts)
-        fields = [(name, value) for name, value in response.headers.items() if name.lower() not in _ENGINES]
-        return Answer(response.status, body, fields)
-
-    async def _handled(self, request: web.Request) -> web.StreamResponse:
-        found = self._shortcuts.find(request.method, request.raw_path) if self._shortcuts else None
-        if found is None:
-            return await self._server.request_handler(request)
-        request._match_info = match = UrlMappingMatchInfo(found.values, found.route)
-        match.add_app(self._app)
-        match.freeze()
-        return await found.route.handler(request)
-
-    def _request(self, asked: Asked, writer: AbstractStreamWriter) -> web.Request:
-        head = asked.head
-        texts = head.fields.texts
-        if not isinstance(texts, _Texts) or texts.believed is not asked.side.peer_trusted:
-            texts = head.fields.texts = _texts_of(head, asked.side)
-        fields = CIMultiDictProxy(CIMultiDict(texts.fields, **{HEADER: asked.request_id}))
-        target = head.target.decode()
-        message = RawRequestMessage(
-            "GET" if head.method == b"HEAD" else head.method.decode(),  # the engine leaves the body out
-            target,
-            _VERSIONS[head.minor],
-            fields,
-            texts.raw,
-            not head.keeps,
-            None,
-            False,
-            False,
-            URL(target, encoded=True),
-        )
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        assert task is not None
-        remote = asked.side.peer.decode()
-        request = web.Request(
-            message,
-            self._body(asked),
-            self._protocol,
-            writer,
-            task,
-            loop,
-            client_max_size=LARGEST,
-            remote=remote,
-        )
-        if isinstance(asked.route.user, User):
-            request[USER] = asked.route.user
-        return request
-
-    def _body(self, asked: Asked) -> StreamReader:
-        if asked.head.framing is None:
-            return EMPTY_PAYLOAD
-        body = StreamReader(self._protocol, len(asked.body) + 1, loop=asyncio.get_running_loop())
-        body.feed_data(asked.body)
-        body.feed_eof()
-        return body
+        lane, head = self._lane, asked.head
+        found = lane.find(head.method, head.target)
+        way, asked.route.found = await lane.look(asked) if found is None else found
+        if way is not None:
+            return await way.answer(asked)
+        return await lane.by_aiohttp(asked, self._handler)
 
 
-class _Gathering(AbstractStreamWriter):
-    """Keeps what a response writes; its head is read from the response itself."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-
-    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
-        self.parts.append(bytes(chunk))
-
-    async def write_eof(self, chunk: bytes = b"") -> None:
-        self.parts.append(chunk)
-
-    async def drain(self) -> None: ...
-
-    def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
-        raise RuntimeError(_WHOLE)
-
-    def enable_chunking(self) -> None:
-        raise RuntimeError(_WHOLE)
-
-    async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None: ...
-
-
-_WHOLE = "a gateway's own route answers as a whole: return a web.Response"
-
-
-class _Texts(NamedTuple):
-    """A head's fields as aiohttp has them, for peers that are ``believed`` or for others; without the request's id."""
-
-    fields: CIMultiDict[str]
-    raw: tuple[tuple[bytes, bytes], ...]
-    believed: bool
-
-
-def _texts_of(head: RequestHead, side: Side) -> _Texts:
-    raw = tuple(own_fields(head, side))
-    fields: CIMultiDict[str] = CIMultiDict(
-        (name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in raw
-    )
-    fields.popall("Expect", None)  # the engine has answered it
-    return _Texts(fields, raw, side.peer_trusted)
+def _known(asked: Asked) -> dict[Any, Any]:
+    """What a request knows from the start."""
+    user = asked.route.user
+    return {USER: user} if isinstance(user, User) else {}
 
 
 def _labels(app: web.Application) -> Iterator[tuple[str, re.Pattern[str] | None]]:

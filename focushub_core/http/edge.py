@@ -122,7 +122,7 @@ def unobserved(draining: Callable[[], bool], *, show_internals: bool, seconds: f
 
 def lay_around(app: web.Application, serve: Serve) -> None:
     """Lays ``serve`` around every handler of ``app``, whose routes are all there, and around what matches none."""
-    app.router.add_route("*", UNMATCHED_PATH, _unmatched)
+    app.router.add_route("*", UNMATCHED_PATH, unmatched)
     for route in app.router.routes():
         template = route.resource.canonical if route.resource is not None else UNMATCHED
         name = "unmatched" if template == UNMATCHED else template
@@ -130,7 +130,7 @@ def lay_around(app: web.Application, serve: Serve) -> None:
         route._handler = around
 
 
-async def _unmatched(request: web.Request) -> web.StreamResponse:
+async def unmatched(request: web.Request) -> web.StreamResponse:
     """404; or 405, where the path exists with other methods."""
     allowed: set[str] = set()
     for resource in request.app.router.resources():

@@ -19,7 +19,7 @@ import functools
 import inspect
 import types
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from aiohttp import web
@@ -37,6 +37,9 @@ from focushub_core.validation import field_errors
 Provider = Callable[[web.Request], Any]
 """Gives a value for a request; may be a coroutine function."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+_VALUES = (msgspec.Struct, msgspec.Raw)
 
 
 class Constant(msgspec.Struct, frozen=True):
@@ -100,6 +103,13 @@ class Operation(msgspec.Struct, frozen=True):
         """Those of the route's habits that have something to do here, the outermost first."""
         return [habit for habit in self.route.habits if habit.fits(self)]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether its function neither sees aiohttp's request nor says that it may make a response itself."""
+        result = self.signature.result
+        sees = any(kind is web.Request for _, kind, _ in self.signature.provided)
+        return not sees and result not in (None, Any, object) and not _makes_responses(result)
+
     def described(self) -> Description:
         """What its provided types and its habits say of it."""
         description = Description()
@@ -124,12 +134,27 @@ def operation_of(route: Route, providers: Mapping[type, Provider]) -> Operation:
     return Operation(route, read_signature(route, providers), providers)
 
 
-def build(route: Route, providers: Mapping[type, Provider]) -> Handler:
-    """The aiohttp handler of ``route``."""
+class Whole(NamedTuple):
+    """Answers a request as a whole: ``call`` takes one that reads like aiohttp's, and gives what `respond` takes."""
+
+    call: Call
+    status: int = 200
+
+
+def build(route: Route, providers: Mapping[type, Provider]) -> tuple[Handler, Whole | None]:
+    """The aiohttp handler of ``route``; and what answers in its place where nothing of aiohttp's is needed for that."""
     operation = operation_of(route, providers)
-    handle = _with_habits(operation) if operation.habits else _call(operation, _finishing(route.status))
+    call = _call(operation)
+    for habit in reversed(operation.habits):
+        call = habit.wrap(call, operation)
+    status = route.status
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return respond(await call(request), status)
+
     # what decorators left on the function, such as its limits, is found on its handler
-    return functools.update_wrapper(handle, route.function, assigned=())
+    functools.update_wrapper(handle, route.function, assigned=())
+    return handle, Whole(call, status) if operation.is_whole else None
 
 
 def respond(result: Any, status: int) -> web.StreamResponse:
@@ -138,7 +163,7 @@ def respond(result: Any, status: int) -> web.StreamResponse:
     if isinstance(result, Answer):
         status, headers, result = result.status or status, result.headers, result.body
     # a struct is asked for first: that a value is no answer of aiohttp's, an abstract class, takes 1 us to know
-    if not isinstance(result, msgspec.Struct):
+    if not isinstance(result, _VALUES):
         if isinstance(result, web.StreamResponse):
             return result
         if result is None and status in (200, 204):
@@ -221,6 +246,13 @@ def _require_zones(route: Route, name: str, wanted: Any) -> None:
         )
 
 
+def _makes_responses(result: Any) -> bool:
+    """Whether a type names a response of aiohttp's, also among others."""
+    if isinstance(result, type) and issubclass(result, web.StreamResponse):
+        return True
+    return any(_makes_responses(each) for each in get_args(result))
+
+
 def _class_of(wanted: Any) -> Any:
     """For ``User | None`` and ``Annotated[User, ...]``: ``User``."""
     if get_origin(wanted) is Annotated:
@@ -239,27 +271,8 @@ def where(route: Route) -> str:
 # Serving ----------------------------------------------------------------------------------------------------
 
 
-def _with_habits(operation: Operation) -> Handler:
-    call, status = _call(operation, _as_it_is), operation.route.status
-    for habit in reversed(operation.habits):
-        call = habit.wrap(call, operation)
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return respond(await call(request), status)
-
-    return handle
-
-
-def _finishing(status: int) -> Callable[[Any], web.StreamResponse]:
-    return lambda result: respond(result, status)
-
-
-def _as_it_is(result: Any) -> Any:
-    return result
-
-
-def _call(operation: Operation, finish: Callable[[Any], Any]) -> Call:
-    """Reads and checks what the request says, calls the function, and finishes what it returns."""
+def _call(operation: Operation) -> Call:
+    """Reads and checks what the request says, and calls the function."""
     signature = operation.signature
     constants = {name: each.value for name, _, each in signature.provided if isinstance(each, Constant)}
     function = functools.partial(operation.route.function, **constants)
@@ -292,7 +305,7 @@ def _call(operation: Operation, finish: Callable[[Any], Any]) -> Call:
             arguments["body"] = await _read_body(reader, request, wrong)
         if wrong:
             raise invalid(wrong)
-        return finish(await function(**arguments))
+        return await function(**arguments)
 
     return call
 

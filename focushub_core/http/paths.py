@@ -32,10 +32,12 @@ def written_out(routes: Iterable[Route]) -> Mapping[str, set[str]]:
     }
 
 
-def close(app: web.Application, routes: Iterable[Route]) -> None:
-    """Answers 405 for all other methods of such a path; called when ``routes`` have been added."""
-    for path, methods in written_out(routes).items():
-        app.router.add_route("*", path, _refusing(methods))
+def close(app: web.Application, routes: Iterable[Route]) -> list[Handler]:
+    """Answers 405 for all other methods of such a path; called when ``routes`` have been added. The handlers."""
+    refusing = {path: _refusing(methods) for path, methods in written_out(routes).items()}
+    for path, handler in refusing.items():
+        app.router.add_route("*", path, handler)
+    return list(refusing.values())
 
 
 def _refusing(methods: Iterable[str]) -> Handler:

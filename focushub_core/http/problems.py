@@ -74,21 +74,24 @@ def middleware(*, show_internals: bool) -> Any:
 
 def answer(error: Exception, *, show_internals: bool) -> web.Response:
     """The answer to what a handler raised; raised again where nobody is there for it, or where it is no error."""
+    if isinstance(error, ConnectionError) or (isinstance(error, web.HTTPException) and error.status < 400):
+        raise error  # the client went away; or a redirection
+    return response(said(error, show_internals=show_internals))
+
+
+def said(error: Exception, *, show_internals: bool) -> FocusHubError:
+    """What a client is told of ``error``; logs what only we are to know."""
     if isinstance(error, FocusHubError):
         if error.status >= 500:  # foreseen: what happened, without the way there
             cause = repr(error.__cause__) if error.__cause__ else ""
             _log.warning("request failed: %s", error, extra={"code": error.code, "cause": cause})
-        return response(error)
+        return error
     if isinstance(error, web.HTTPException):
-        if error.status < 400:
-            raise error
-        return response(from_aiohttp(error))
+        return from_aiohttp(error)
     if isinstance(error, web.RequestPayloadError):
-        return response(malformed_body())
-    if isinstance(error, ConnectionError):
-        raise error  # the client went away
-    _log.exception("unexpected error")
-    return response(errors.Internal(f"{type(error).__name__}: {error}" if show_internals else None))
+        return malformed_body()
+    _log.error("unexpected error", exc_info=error)
+    return errors.Internal(f"{type(error).__name__}: {error}" if show_internals else None)
 
 
 def malformed_body() -> errors.BadRequest:

@@ -14,17 +14,16 @@ import gc
 from collections.abc import Awaitable, Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from functools import partial
 from typing import ClassVar
 
 from focushub_core.balancer import POLICIES, HealthSettings, Pool, shown
 from focushub_core.errors import BadRequest, MethodNotAllowed
 from focushub_core.part import Part
 from focushub_core.proxy.configured import ProxySettings
-from focushub_core.proxy.engine import Answer, Asked, Engine, Route, traced
+from focushub_core.proxy.engine import Answer, Asked, Engine, Route
 from focushub_core.proxy.engine.answers import json
 from focushub_core.proxy.engine.links import address
-from focushub_core.proxy.engine.witness import Explaining, Several, Witness
+from focushub_core.proxy.engine.observer import Observer
 from focushub_core.proxy.http1 import NotSupported, RequestHead
 from focushub_core.proxy.probe import over_http
 from focushub_core.proxy.rewrite import Side
@@ -34,13 +33,11 @@ from focushub_core.proxy.watch import Watch
 from focushub_core.runtime import process
 from focushub_core.settings import Settings
 from focushub_core.stack import Stack
-from focushub_core.telemetry import counters, explain
+from focushub_core.telemetry import counters
 from focushub_core.telemetry.families import render
-from focushub_core.telemetry.tracing import Tracer
 
 # A request leaves no cycles: its objects are freed as it ends. Each young collection would cost the next one 100 us.
 _THRESHOLDS = (20_000, 20, 50)
-_WITNESSED = frozenset({b"x-explain", traced.PARENT})
 _NO_STORE = (("Cache-Control", "no-store"),)
 
 
@@ -103,7 +100,7 @@ class ProxyPart(Part):
         )
         if (tracer := self.tracer()) is not None:
             self._resources.push_async_callback(tracer.close)
-        self.engine.witness = partial(self._witness, tracer)
+        self.engine.witness = Observer(self.instance, self.settings.explain_secret, tracer)
         await self.engine.start()
         await asyncio.gather(*map(self._watch, self.pools))  # a name server that is away delays them all once
         await self.open(self._resources)
@@ -143,24 +140,6 @@ class ProxyPart(Part):
         return b""
 
     # ----------------------------------------------------------------------------------------------------------
-
-    def _witness(
-        self, tracer: Tracer | None, head: RequestHead, request_id: str, now: float
-    ) -> Witness | None:
-        """Who wants to know what becomes of a request: of most, nobody."""
-        if tracer is None and _WITNESSED.isdisjoint(head.fields.meant):
-            return None
-        both = (self._explaining(head, now), traced.witness_of(head, request_id, tracer))
-        wanting = [witness for witness in both if witness is not None]
-        return Several(wanting) if len(wanting) > 1 else wanting[0] if wanting else None
-
-    def _explaining(self, head: RequestHead, now: float) -> Witness | None:
-        if b"x-explain" not in head.fields.meant:
-            return None
-        given = head.fields.first(b"x-explain")
-        if given is None or not explain.is_wanted(given, self.settings.explain_secret):
-            return None
-        return Explaining(self.instance, given.encode("latin-1"), now)
 
     async def _watch(self, pool: Pool) -> None:
         own = self.settings

@@ -135,15 +135,16 @@ class RateLimits:
 
     async def add_fields(self, request: web.Request, response: web.StreamResponse) -> None:
         """A signal for ``on_response_prepare``."""
-        try:
-            verdict = request[VERDICT]
-        except KeyError:
-            return
+        for name, value in self.told(request):
+            response.headers.add(name, value)  # added: one behind a gateway may have told its own
+
+    def told(self, request: web.Request) -> tuple[tuple[str, str], ...]:
+        """The fields that say what `middleware` found."""
+        verdict = request.get(VERDICT)
+        if verdict is None:
+            return ()
         policies, limits = fields(verdict.decisions)
-        response.headers.add(
-            "RateLimit-Policy", policies
-        )  # added: one behind a gateway may have told its own
-        response.headers.add("RateLimit", limits)
+        return ("RateLimit-Policy", policies), ("RateLimit", limits)
 
     async def _while_running(self, _: web.Application) -> AsyncIterator[None]:
         yield

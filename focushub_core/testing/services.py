@@ -22,14 +22,13 @@ from uuid import UUID
 
 import msgspec
 import pytest_asyncio
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientSession, CookieJar
 from joserfc.jwk import OKPKey
 from uuid_utils.compat import uuid7
 
 from focushub_core.database.migrations import migrate
+from focushub_core.direct.server import Server
 from focushub_core.identity import tokens
-from focushub_core.runtime.connection import runner
 from focushub_core.service import Service
 from focushub_core.settings import load
 
@@ -72,17 +71,10 @@ class TokenMint:
         return tokens.sign(claims, self._key)
 
 
-class _Server(TestServer):
-    """Serves as a service's process does."""
-
-    async def _make_runner(self, **options: Any) -> web.AppRunner:
-        return runner(self.app, **options)
-
-
 class Person:
     """Sends requests with one person's token, or with none."""
 
-    def __init__(self, client: TestClient[Any, Any], token: str | None, user_id: UUID | None = None) -> None:
+    def __init__(self, client: ClientSession, token: str | None, user_id: UUID | None = None) -> None:
         self._client = client
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.id = user_id
@@ -121,8 +113,10 @@ class Person:
 class ServiceClient(Person):
     """Speaks to a running service as nobody; `person` gives somebody who is signed in."""
 
-    def __init__(self, client: TestClient[Any, Any], mint: TokenMint, service: Service) -> None:
+    def __init__(self, client: ClientSession, mint: TokenMint, service: Service, url: str) -> None:
         super().__init__(client, None)
+        self.url = url
+        """The origin where the service listens."""
         self.mint = mint
         self.service = service
 
@@ -157,9 +151,13 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
             migrations = kind.migrations()
             if migrations is not None:
                 await migrate(database_url, migrations, driver=DRIVER)
-            client = TestClient(_Server(service.application(), access_log=None))
-            await running.enter_async_context(client)
-            return ServiceClient(client, mint, service)
+            server = Server(service)
+            running.push_async_callback(server.stop, 0)
+            await server.listen()
+            url = "http://{}:{}".format(*server.address)
+            session = ClientSession(url, cookie_jar=CookieJar(unsafe=True))
+            await running.enter_async_context(session)
+            return ServiceClient(session, mint, service, url)
 
         yield start
 
@@ -168,7 +166,8 @@ def _build(
     kind: type[Service], mint: TokenMint, clock: Callable[[], datetime] | None, environ: dict[str, str]
 ) -> Service:
     """The service as in its tests: by ``clock``, and with keys from ``mint`` unless it makes its own."""
-    environ = {"AUTH_JWKS_URL": "http://127.0.0.1:1/not-asked", "CURSOR_SECRET": "test"} | environ
+    made_up = {"AUTH_JWKS_URL": "http://127.0.0.1:1/not-asked", "CURSOR_SECRET": "test", "PORT": "0"}
+    environ = made_up | environ
     settings = load(kind.settings_type, owner=kind.key(), environ=environ)
 
     async def fetch_keys(self: Service) -> bytes:

@@ -420,7 +420,7 @@ def test_an_instant_in_untyped_results_is_answered_in_utc(wrap):
 def _build(function: Any, path: str = "/x") -> Any:
     routes = Routes()
     routes.post(path)(function)
-    return build(next(iter(routes)), {web.Request: lambda request: request})
+    return build(next(iter(routes)), {web.Request: lambda request: request})[0]
 
 
 class Plain(Body):

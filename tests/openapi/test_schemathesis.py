@@ -27,8 +27,8 @@ async def token_of(client) -> str:
 @pytest.mark.timeout(900)
 async def test_a_service_keeps_its_documents_word(serve, generated, tmp_path):
     client = await serve(generated, AUTH_KEY_SECRET="a" * 40)
-    url = client._client.make_url("/openapi.json")
-    arguments = ["--config-file", str(HERE / "schemathesis.toml"), "run", str(url)]
+    url = f"{client.url}/openapi.json"
+    arguments = ["--config-file", str(HERE / "schemathesis.toml"), "run", url]
     arguments += ["--max-examples", EXAMPLES, "--seed", "1", "--phases", "examples,coverage,fuzzing"]
     arguments += ["-H", f"Authorization: Bearer {await token_of(client)}", "--continue-on-failure"]
     process = await asyncio.create_subprocess_exec(

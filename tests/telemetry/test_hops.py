@@ -65,7 +65,7 @@ async def open_shop(
 
         async def open_shop(*more: str) -> ClientSession:
             service = await serve(Shelves)
-            monkeypatch.setenv("SHELF_SERVICE_URL", str(service._client.make_url("")).rstrip("/"))
+            monkeypatch.setenv("SHELF_SERVICE_URL", str(service.url).rstrip("/"))
             gateway = Shop(
                 GatewaySettings(auth_jwks_url="http://127.0.0.1:1/", port=0, instance="gateway-1"),
                 stack=parse(STACK, Path("/nowhere")),

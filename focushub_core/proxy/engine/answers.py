@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Self
 
 import msgspec
 
 from focushub_core.errors import FocusHubError, problem
-from focushub_core.proxy.http1 import lines, response_head
+from focushub_core.proxy.http1 import response_head
 from focushub_core.reasons import reason
 
-_JSON = ("Content-Type", "application/json")
+JSON = (("Content-Type", "application/json"),)
+"""The fields of an answer that is JSON and says nothing more."""
+_JSON_BLOCK = b"Content-Type: application/json\r\n"
 _EMPTY = frozenset({204, 304})
 _ENDS_A_LINE = re.compile(r"[\r\n\0]")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A whole answer. ``fields`` are its own, without those about the connection."""
 
     status: int
@@ -29,15 +29,21 @@ class Answer:
 
     def checked(self) -> Self:
         """The same; `ValueError` where a field is more than a line: a handler may have put in what a client said."""
-        for name, value in self.fields:
-            if _ENDS_A_LINE.search(name) or _ENDS_A_LINE.search(value):
-                raise ValueError(f"the field {name!r} holds what ends a line")
+        if self.fields is not JSON and _ENDS_A_LINE.search(
+            "".join([name + value for name, value in self.fields])
+        ):
+            wrong = [name for name, value in self.fields if _ENDS_A_LINE.search(name + value)]
+            raise ValueError(f"the field {wrong[0]!r} holds what ends a line")
         return self
+
+    def with_fields(self, more: Collection[tuple[str, str]]) -> Self:
+        """The same with ``more`` fields."""
+        return msgspec.structs.replace(self, fields=(*self.fields, *more)) if more else self
 
     def written(self, request_id: bytes, told: bytes, *, bodiless: bool, close: bool) -> bytes:
         """As it goes to the client, with the lines ``told``; ``bodiless`` where it answers HEAD."""
         block = b"%bDate: %b\r\nX-Request-Id: %b\r\n%b%b" % (
-            lines((name.encode(), value.encode("utf-8", "replace")) for name, value in self.fields),
+            _JSON_BLOCK if self.fields is JSON else _block(self.fields),
             date(),
             request_id,
             told,
@@ -50,9 +56,13 @@ class Answer:
         return head if bodiless or self.status in _EMPTY else head + self.body
 
 
+def _block(fields: Collection[tuple[str, str]]) -> bytes:
+    return "".join([f"{name}: {value}\r\n" for name, value in fields]).encode("utf-8", "replace")
+
+
 def json(status: int, body: object, fields: Collection[tuple[str, str]] = ()) -> Answer:
     """``body`` as JSON."""
-    return Answer(status, msgspec.json.encode(body, enc_hook=str), (_JSON, *fields))
+    return Answer(status, msgspec.json.encode(body, enc_hook=str), (*JSON, *fields))
 
 
 def refusal(error: FocusHubError, request_id: str) -> Answer:

@@ -7,7 +7,8 @@ Rules that hold here:
 * An answer that came before its request's end closes the connection, too, unless what is missing is small.
 * A connection closes by lingering, so that the client can read the answer before its own writing fails (RFC 9112
   section 9.6).
-* A client that has closed its side still gets the answers it asked for.
+* A client that has closed its side still gets the answers it asked for, unless the engine takes it for gone
+  (`Engine.answers_half_closed`).
 * Every deadline is kept by the wheel: for a head, for the rate of a body, for taking an answer, for the next request.
 """
 
@@ -44,8 +45,8 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_body_over", "_credit", "_ended", "_engine", "_head", "_looked", "_pumping", "_read_over", "_reader",
-        "_received", "_request_id", "_route", "_since", "_started", "_stuck", "_waiting", "full", "last", "serving",
-        "side", "slot", "told", "transport", "witness",
+        "_received", "_request_id", "_route", "_since", "_started", "_stuck", "_unread", "_waiting", "full", "last",
+        "serving", "side", "slot", "told", "transport", "witness",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -74,6 +75,7 @@ class ClientConnection(asyncio.Protocol):
         self._route = ""
         self._request_id = ""
         self._started = 0.0
+        self._unread = b""  # its head, where somebody else may have to read it
         self.told = b""
         """Further field lines of its answer."""
         self.witness: Witness | None = None
@@ -93,7 +95,7 @@ class ClientConnection(asyncio.Protocol):
         if self.serving is None and not self.full:
             try:
                 if (head := self._reader.start(data)) is not None:
-                    self._begin(head)
+                    self._begin(head, data)
                     if head.framing or self._reader.rest:
                         self.go_on()
                     return
@@ -109,7 +111,8 @@ class ClientConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._ended = True
         self.go_on()
-        return not self._read_over and (self.serving is not None or self.full)
+        wants_answers = self._engine.answers_half_closed and (self.serving is not None or self.full)
+        return wants_answers and not self._read_over
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._read_over = True
@@ -153,13 +156,14 @@ class ClientConnection(asyncio.Protocol):
             serving = self.serving
             if self.full if serving is None else not serving.wants_body:
                 return
+            received = self._reader.rest
             event = self._reader.next()
             if event is None:
                 return
             if isinstance(event, RequestHead):
                 if not event.framing:
                     self._reader.next()  # its end
-                self._begin(event)
+                self._begin(event, received)
             elif serving is None:
                 raise AssertionError("a body that nobody asked for")
             elif isinstance(event, bytes):
@@ -168,7 +172,8 @@ class ClientConnection(asyncio.Protocol):
                 self._body_over = True
                 serving.on_body_end(event)
 
-    def _begin(self, head: RequestHead) -> None:
+    def _begin(self, head: RequestHead, received: bytes) -> None:
+        """A request begins: its head stood at the start of what was ``received``."""
         engine = self._engine
         now = engine.clock()
         engine.counters.in_flight += 1
@@ -192,6 +197,8 @@ class ClientConnection(asyncio.Protocol):
         except FocusHubError as error:
             self.refuse(error)
             return
+        if type(route) is not Route or route.elsewhere is not None:
+            self._unread = received[: len(received) - len(self._reader.rest)]
         if type(route) is Route:
             self.serve(route, now)
         else:
@@ -213,8 +220,23 @@ class ClientConnection(asyncio.Protocol):
             asked = Asked(head, b"", self.side, self._request_id, route)
             self.serving = own = Own(engine, self, asked, route.handler)
             own.begin(now, body_over=self._body_over)
+        elif route.elsewhere is not None:
+            self._hand_over(route.elsewhere())
         else:
             self.refuse(route.refusal or NotFound())
+
+    def _hand_over(self, protocol: asyncio.Protocol) -> None:
+        """From this request on ``protocol`` has the connection, as if it had had it from the start."""
+        engine, received = self._engine, self._unread + self._reader.rest
+        self.serving = None
+        self._read_over = True
+        engine.counters.in_flight -= 1
+        engine.left(self)
+        if self._waiting:
+            self.transport.resume_reading()
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        protocol.data_received(received)
 
     def _end(self) -> None:
         """The client has closed its side, and all that it sent has been read."""

@@ -56,6 +56,7 @@ class Engine:
         timeouts: Timeouts | None = None,
         trusts: Callable[[str], bool] = lambda _: False,
         counters: RequestCounters | None = None,
+        access: AccessLog | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name.encode()
@@ -63,11 +64,15 @@ class Engine:
         self.timeouts = timeouts or Timeouts()
         self.clock = clock
         self.counters = counters or RequestCounters()
+        self._access = access
         self.budget = RetryBudget()
         self.request_names = request_names()
         self.response_names = response_names()
         self.witness: Callable[[RequestHead, str, float], Witness | None] = passing
         """Who wants to know what becomes of a request, if anybody does; set it before `listen`."""
+        self.answers_half_closed = True
+        """Whether a client that sends no more still waits for answers (RFC 9112 section 9.6 lets it); else it is
+        gone, and what is done for it ends."""
         self.draining = False
         """Whether answers ask clients to go elsewhere: connections close after them."""
         self.held = 0
@@ -88,7 +93,7 @@ class Engine:
         self.links = Links(loop, self.response_names, self.timeouts.kept_s)
         self.wheel.watch(self.links)
         self.wheel.watch(self)
-        self.access = AccessLog(self.name.decode())
+        self.access = self._access or AccessLog(self.name.decode())
 
     async def listen(self, host: str, port: int, *, share: bool = False) -> tuple[str, int]:
         """Take connections at ``host:port`` (0: any port); the address. ``share`` the port with other workers.

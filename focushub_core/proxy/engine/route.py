@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -29,6 +30,7 @@ Handler = Callable[[Asked], Awaitable[Answer]]
 
 class Route(msgspec.Struct):
     """Who answers: an upstream of ``pool``, or ``handler``; or nobody, for the reason that ``refusal`` says.
+    Or somebody ``elsewhere``: the protocol that it makes has the whole connection from this request on.
 
     ``label`` names it in logs and metrics: of bounded variety. ``sent`` are further field lines for the upstream,
     ``told`` for the client, on whatever answer it gets. A POST below one of the paths ``keyed``
@@ -38,12 +40,15 @@ class Route(msgspec.Struct):
     label: str
     pool: Pool | None = None
     handler: Handler | None = None
+    elsewhere: Callable[[], asyncio.Protocol] | None = None
     refusal: FocusHubError | None = None
     sent: bytes = b""
     told: bytes = b""
     keyed: tuple[str, ...] = ()
     user: object = None
     """Who asks, where that is known: for the handler."""
+    found: Mapping[str, str] = {}
+    """What the path says, for the handler."""
     notes: tuple[tuple[str, float, str], ...] = ()
     """What was done to find this out, for who asks (`focushub_core.proxy.engine.witness`)."""
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 from focushub_core import WebPart, get
-from focushub_core.runtime.serve import _OnAiohttp
+from focushub_core.direct.server import Server
 from focushub_core.settings import Settings
 
 begun, ended = asyncio.Event(), asyncio.Event()
@@ -26,11 +26,9 @@ class Slow(WebPart):
 
 async def test_what_is_done_for_it_ends() -> None:
     """A handler is cancelled, and so is the query that it waits for."""
-    server = _OnAiohttp(Slow(Settings(port=0)))
+    server = Server(Slow(Settings(port=0)))
     await server.listen()
-    assert server._runner is not None
-    host, port = server._runner.addresses[0][:2]
-    _, writer = await asyncio.open_connection(host, port)
+    _, writer = await asyncio.open_connection(*server.address)
     writer.write(b"GET /v1/slow HTTP/1.1\r\nHost: x\r\n\r\n")
     async with asyncio.timeout(20):
         await begun.wait()

@@ -10,33 +10,30 @@ Rules that hold here:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Generic, TypeVar
 
 from aiohttp import web
 
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 _ENDS_WITH_ONE = re.compile(r"(?P<above>[^{}]*)/\{(?P<name>[^{}]+)\}")
-_UNUSUAL = re.compile(r"[^\x21-\x7e]|[%#{}]")
+_UNUSUAL = re.compile(rb"[^\x21-\x7e]|[%#{}]")
 
 
 _Resource = web.PlainResource | web.DynamicResource
 
 
-class Found(NamedTuple):
-    """A route, and what its path says."""
-
-    route: web.AbstractRoute
-    values: dict[str, str]
+T = TypeVar("T")
 
 
-class Shortcuts:
-    """Of ``app``, whose routes are all there."""
+class Shortcuts(Generic[T]):
+    """Of ``app``, whose routes are all there. ``leads_to`` says of each of them what is found by it."""
 
-    def __init__(self, app: web.Application) -> None:
-        self._whole: dict[tuple[str, str], web.AbstractRoute] = {}
-        self._above: dict[tuple[str, str], tuple[web.AbstractRoute, str]] = {}
-        self._left: set[str] = set()
+    def __init__(self, app: web.Application, leads_to: Callable[[web.AbstractRoute], T]) -> None:
+        self._leads_to = leads_to
+        self._whole: dict[tuple[bytes, bytes], tuple[T, dict[str, str]]] = {}
+        self._above: dict[tuple[bytes, bytes], tuple[T, str]] = {}
+        self._left: set[bytes] = set()
         """Paths written out that aiohttp has to look for: no variable is to take them."""
         resources: list[_Resource] = []
         for resource in app.router.resources():
@@ -50,27 +47,30 @@ class Shortcuts:
             if not shared and not any(route.method == "*" for route in resource):
                 self._take(resource)
             elif isinstance(resource, web.PlainResource):
-                self._left.add(resource.canonical)
+                self._left.add(resource.canonical.encode())
 
-    def find(self, method: str, target: str) -> Found | None:
-        """The route of a request's target; None where aiohttp has to look."""
-        path = target.partition("?")[0]
+    def find(self, method: bytes, target: bytes) -> tuple[T, Mapping[str, str]] | None:
+        """What is found by a request's target, and what its path says; None where aiohttp has to look."""
+        path = target.partition(b"?")[0]
         if path in self._left or _UNUSUAL.search(path) is not None:
             return None
         whole = self._whole.get((method, path))
         if whole is not None:
-            return Found(whole, {})
-        above, _, last = path.rpartition("/")
+            return whole
+        above, _, last = path.rpartition(b"/")
         ends = self._above.get((method, above))
-        return Found(ends[0], {ends[1]: last}) if ends is not None and last else None
+        return (ends[0], {ends[1]: last.decode()}) if ends is not None and last else None
 
     def _take(self, resource: _Resource) -> None:
         template = resource.canonical
         for route in resource:
+            method = route.method.encode()
             if isinstance(resource, web.PlainResource):
-                self._whole.setdefault((route.method, template), route)
+                self._whole.setdefault((method, template.encode()), (self._leads_to(route), {}))
             elif (parts := _ENDS_WITH_ONE.fullmatch(template)) is not None:
-                self._above.setdefault((route.method, parts["above"]), (route, parts["name"]))
+                self._above.setdefault(
+                    (method, parts["above"].encode()), (self._leads_to(route), parts["name"])
+                )
 
 
 def _compete(one: _Resource, other: _Resource) -> bool:
