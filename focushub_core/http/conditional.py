@@ -125,9 +125,7 @@ class EntityTags(Habit):
             if (answer.status or status) == 200 and asked and names(", ".join(asked), headers["ETag"]):
                 kept = {name: headers[name] for name in _GOES_WITH_304 if name in headers}
                 return web.Response(status=304, headers=kept)
-            return web.Response(
-                body=body, status=answer.status or status, headers=headers, content_type="application/json"
-            )
+            return Answer(msgspec.Raw(body), answer.status, headers)
 
         return read
 

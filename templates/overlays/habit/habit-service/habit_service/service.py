@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from focushub_core import Database, EntityTags, Idempotent, Invalid, Located, Service, Settings
+from focushub_core.http.habit import Call, Habit
+from focushub_core.http.handlers import Operation
 from focushub_core.stack import Stack
 from stack_shared.day import DaySettings
 
@@ -18,15 +18,22 @@ from .habits import DELETED, Habits, routes
 from .progress import WholeDay
 
 
-@web.middleware
-async def name_invalid_schedules(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Gives a problem in which nothing but the schedule is wrong the code ``invalid_schedule``."""
-    try:
-        return await handler(request)
-    except Invalid as error:
-        if error.errors and all(wrong.field.split(".")[0] == "schedule" for wrong in error.errors):
-            raise Invalid(error.detail, code="invalid_schedule", errors=error.errors) from None
-        raise
+class NamedSchedules(Habit):
+    """A problem in which nothing but the schedule is wrong has the code ``invalid_schedule``."""
+
+    def fits(self, operation: Operation) -> bool:
+        return operation.signature.body is not None
+
+    def wrap(self, call: Call, operation: Operation) -> Call:
+        async def named(request: web.Request) -> Any:
+            try:
+                return await call(request)
+            except Invalid as error:
+                if error.errors and all(wrong.field.split(".")[0] == "schedule" for wrong in error.errors):
+                    raise Invalid(error.detail, code="invalid_schedule", errors=error.errors) from None
+                raise
+
+        return named
 
 
 class HabitService(Service):
@@ -34,7 +41,7 @@ class HabitService(Service):
 
     name = "habit-service"
     database: Database = Database(migrations="migrations")
-    habits = (Idempotent(), EntityTags(), Located())
+    habits = (NamedSchedules(), Idempotent(), EntityTags(), Located())
     routes = (progress.routes, routes, entries.routes)
     soft_deletes = (DELETED,)
 
@@ -43,9 +50,6 @@ class HabitService(Service):
         self.providers[Today] = self.today_of
         self.provide(Habits, Habits(self.database))
         self.provide_pages(WholeDay)
-
-    def middlewares(self) -> Iterable[Any]:
-        return (*super().middlewares(), name_invalid_schedules)
 
     def today_of(self, request: web.Request) -> Today:
         """The day that it is for the person who asks, by the settings that the gateway sends along."""
