@@ -92,6 +92,7 @@ def scenarios(redis: str, upstream: str, with_node: bool) -> list[Scenario]:
 
     service = [
         own("focushub", "service.py", redis),
+        own("focushub, plain aiohttp", "plain.py", redis),
         *node("fastify", "fastify_service.mjs", redis),
         *node("fastify, tuned", "fastify_service.mjs", redis, "pipelining"),
     ]
@@ -126,7 +127,7 @@ def report(scenario: Scenario, rows: dict[str, list[Round]]) -> None:
     for name, measured in rows.items():
         middle = {key: statistics.median(row[key] for row in measured) for key in measured[0]}
         print(  # noqa: T201
-            f"{scenario.name:13} {name:15} {middle['per_second']:8.0f}/s  {middle['cpu_us']:6.1f} us CPU  "
+            f"{scenario.name:13} {name:23} {middle['per_second']:8.0f}/s  {middle['cpu_us']:6.1f} us CPU  "
             f"p50 {middle['p50_ms']:6.2f} ms  p99 {middle['p99_ms']:6.2f} ms"
         )
     first, *others = rows

@@ -1,27 +1,31 @@
-"""An aiohttp application whose handler is limited: ``python service.py PORT REDIS_URL``."""
+"""A `Service` whose handler is limited: ``python service.py PORT REDIS_URL``.
+
+Without log lines and metrics, as its peers.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 
-import uvloop
-from aiohttp import web
-
-from focushub_core import limit
-from focushub_core.ratelimit import Limiter, Policy, RateLimits
+from focushub_core import Service, get, limit
+from focushub_core.ratelimit import Policy
 
 
-@limit(Policy("hello", 2_000_000, 60, by="address"))
-async def hello(request: web.Request) -> web.Response:
-    return web.Response(body=b'{"hello":"world"}', content_type="application/json")
+class Hello(Service):
+    """Says hello."""
+
+    name = "hello-service"
+    observed = False
+
+    @get("/hello")
+    @limit(Policy("hello", 2_000_000, 60, by="address"))
+    async def hello(self) -> dict[str, str]:
+        """Hello."""
+        return {"hello": "world"}
 
 
-def main() -> None:
-    app = web.Application()
-    app.router.add_get("/hello", hello)
-    RateLimits(Limiter.of(redis_url=sys.argv[2])).install(app)
-    uvloop.install()
-    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None)
-
-
-main()
+if __name__ == "__main__":
+    os.environ |= {"PORT": sys.argv[1], "REDIS_URL": sys.argv[2], "FOCUSHUB_ENV": "production"}
+    sys.argv[1:] = []
+    Hello.run()

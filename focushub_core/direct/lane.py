@@ -9,7 +9,7 @@ Rules that hold here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -37,7 +37,9 @@ _ENGINES = frozenset(
 """Fields that the engine writes, or that say too much."""
 
 
-Find = Callable[[bytes, bytes], "tuple[Way | None, Mapping[str, str]] | None"]
+Leads = tuple["Way | None", Mapping[str, str]]
+"""The way of a request, None if it is not ours; and what its path says."""
+Find = Callable[[bytes, bytes], Leads | None]
 
 
 class Lane:
@@ -66,10 +68,20 @@ class Lane:
             if (found := whole.get(_innermost(route.handler))) is not None
         }
         self.find: Find = Shortcuts(around.app, self._ways.get).find
-        """The way of a request's method and target; that is None where it is not ours. None: `look` has to find out."""
+        """Where a request's method and target lead; None: `look` has to find out."""
 
-    async def look(self, asked: Asked) -> tuple[Way | None, Mapping[str, str]]:
-        """What `find` finds, by aiohttp's router."""
+    def look(self, asked: Asked) -> Leads | Awaitable[Leads]:
+        """What `find` finds, by aiohttp's router: at once if nobody waits there, and nobody does but somebody's own."""
+        looking = self._look(asked)
+        try:
+            looking.send(None)
+        except StopIteration as found:
+            leads: Leads = found.value
+            return leads
+        looking.close()
+        return self._look(asked)
+
+    async def _look(self, asked: Asked) -> Leads:
         request: Any = Request(asked, self.around)
         match = await self.around.app.router.resolve(request)
         return self._ways.get(match.route), match

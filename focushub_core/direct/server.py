@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from focushub_core.direct.lane import Lane, Way
+from focushub_core.direct.lane import Lane, Leads
 from focushub_core.direct.request import Around, RawFields
 from focushub_core.http.handlers import Whole
 from focushub_core.proxy.engine import Asked, Engine, Route, Timeouts
@@ -149,14 +149,16 @@ class Server:
         if lane is None or (head.upgrade is not None and head.upgrade.lower() != b"h2c"):
             return self._elsewhere
         found = lane.find(head.method, head.target)
-        if found is None:
-            return self._look(lane, head, side)
-        return self._to(*found, head)
+        if found is not None:
+            return self._to(found, head)
+        looked = lane.look(Asked(head, b"", side, "", self._elsewhere))
+        return self._to(looked, head) if isinstance(looked, tuple) else self._later(looked, head)
 
-    async def _look(self, lane: Lane, head: RequestHead, side: Side) -> Route:
-        return self._to(*await lane.look(Asked(head, b"", side, "", self._elsewhere)), head)
+    async def _later(self, looking: Awaitable[Leads], head: RequestHead) -> Route:
+        return self._to(await looking, head)
 
-    def _to(self, way: Way | None, found: Mapping[str, str], head: RequestHead) -> Route:
+    def _to(self, leads: Leads, head: RequestHead) -> Route:
+        way, found = leads
         if way is None or (head.framing and _is_packed(head)):
             return self._elsewhere
         return Route(way.label, handler=way.answer, found=found) if found else way.route

@@ -71,8 +71,8 @@ class Hosted:
     async def answer(self, asked: Asked) -> Answer:
         """A `focushub_core.proxy.engine.Handler`."""
         lane, head = self._lane, asked.head
-        found = lane.find(head.method, head.target)
-        way, asked.route.found = await lane.look(asked) if found is None else found
+        found = lane.find(head.method, head.target) or lane.look(asked)
+        way, asked.route.found = found if isinstance(found, tuple) else await found
         if way is not None:
             return await way.answer(asked)
         return await lane.by_aiohttp(asked, self._handler)
