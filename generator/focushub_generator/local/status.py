@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def show(root: Path, *, as_json: bool) -> int:
     """Prints all parts; 0 if all are healthy. Raises `ConfigurationError` when nothing runs in ``root``."""
     state = read_state(root)
     settings = {**read_layers(root), **read_run_env(root)}  # what runs, whatever else a shell may name
+    _load_clients()
     parts, bodies = asyncio.run(_ask_all(state["parts"], settings))
     upstreams, limits = readiness.upstreams(parts, bodies), readiness.limits(parts, bodies)
     if as_json:
@@ -35,6 +37,14 @@ def show(root: Path, *, as_json: bool) -> int:
         more = readiness.upstream_rows(parts, upstreams), readiness.limit_rows(parts, limits)
         sys.stdout.write("\n\n".join("\n".join(table(shown)) for shown in (rows, *more) if shown) + "\n")
     return 0 if all(part["status"] == HEALTHY for part in parts) else 1
+
+
+def _load_clients() -> None:
+    """Before anybody's deadline begins: on a busy machine loading them takes a good part of it."""
+    from focushub_core.database.driver import load
+
+    import_module("redis.asyncio")
+    load()
 
 
 async def _ask_all(
