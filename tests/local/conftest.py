@@ -57,7 +57,8 @@ if Path("hopeless").exists():
     sys.exit(3)
 signal.signal(signal.SIGTERM, end)
 signal.signal(signal.SIGINT, end)
-Path("environment.json").write_text(json.dumps(dict(os.environ)))
+Path("environment.new").write_text(json.dumps(dict(os.environ)))
+Path("environment.new").replace("environment.json")  # whole, or not there
 server = http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler)
 say("listening")
 server.serve_forever()
@@ -72,7 +73,7 @@ DEMO_PASSWORD=
 """
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20.0, what: str = "it") -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 40.0, what: str = "it") -> Any:
     """The condition's first true value; fails when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -83,10 +84,10 @@ def wait_for(condition: Callable[[], Any], seconds: float = 20.0, what: str = "i
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
-    """Waits in a running loop until a condition is true; fails when that takes ten seconds."""
+    """Waits in a running loop until a condition is true; fails when that takes half a minute."""
 
     async def wait(condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not condition():  # noqa: ASYNC110 - a process outside is waited for
                 await asyncio.sleep(0.01)
 
@@ -181,12 +182,12 @@ prefixes = ["/v1/tasks"]
         """Starts `up` and waits for the last line of what it says when all is healthy."""
         process = self.up(*options)
         wait_for(
-            lambda: "Ctrl-C stops everything." in self.output() or process.poll() is not None, 50, "the stack"
+            lambda: "Ctrl-C stops everything." in self.output() or process.poll() is not None, 90, "the stack"
         )
         assert process.poll() is None, self.output()
         return process
 
-    def run(self, *arguments: str, seconds: float = 50) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, seconds: float = 90) -> subprocess.CompletedProcess[str]:
         """Runs a command to its end."""
         return subprocess.run(
             self.command(*arguments),
@@ -210,8 +211,8 @@ prefixes = ["/v1/tasks"]
         """A part's entry in the state."""
         return next(part for part in self.state()["parts"] if part["name"] == name)
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 12) -> int:
-        """Ends `up` by a signal; its exit code."""
+    def stop(self, number: int = signal.SIGTERM, seconds: float = 30) -> int:
+        """Ends `up` by a signal; its exit code. A test that is about the time says how long that may take."""
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(seconds)
@@ -242,7 +243,7 @@ prefixes = ["/v1/tasks"]
             self.process.kill()
             self.process.wait()
         with contextlib.suppress(AssertionError):
-            wait_for(lambda: not self.processes(), 12)
+            wait_for(lambda: not self.processes(), 20)
         for pid in self.processes():
             os.kill(pid, signal.SIGKILL)
         for path in (self.root / ".focushub").glob("*"):

@@ -30,6 +30,7 @@ class Local(Runtime):
         offset = free_offset()
         self.url = f"http://127.0.0.1:{8080 + offset}"
         self.log = root.parent / "up.log"
+        self._urls: dict[str, str | None] = {}
         with self.log.open("w") as log:
             command = [*FOCUSHUB, "up", str(root), "--port-offset", str(offset)]
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
@@ -55,7 +56,9 @@ class Local(Runtime):
         }
 
     def ask(self, name: str, path: str) -> Answer:
-        url = self.parts()[name].url
+        if name not in self._urls:  # they stay for its life
+            self._urls = {part.name: part.url for part in self.parts().values()}
+        url = self._urls[name]
         started = time.monotonic()
         status, body, _ = fetch(f"{url}{path}")
         return Answer(status, body, time.monotonic() - started)

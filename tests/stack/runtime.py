@@ -109,7 +109,7 @@ def fetch(url: str, headers: dict[str, str] | None = None) -> tuple[int, Any, An
     """Status, JSON and header fields of a GET."""
     try:
         with urllib.request.urlopen(
-            urllib.request.Request(url, headers=headers or {}), timeout=5
+            urllib.request.Request(url, headers=headers or {}), timeout=20
         ) as response:
             return response.status, json.load(response), response.headers
     except urllib.error.HTTPError as error:

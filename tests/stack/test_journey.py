@@ -21,9 +21,8 @@ with_two_gateways = pytest.mark.parametrize("stack", [LOCAL, PRODUCTION], indire
 @everywhere
 def test_every_part_answers_as_in_the_contract(stack: Runtime) -> None:
     gateways = [f"gateway-{number + 1}" for number in range(stack.gateways)]
-    parts = stack.parts()
-    assert {*SERVICES, *gateways, "load-balancer", "postgres", "redis"} <= set(parts)
-    assert {part.status for part in parts.values()} == {"healthy"}
+    assert {*SERVICES, *gateways, "load-balancer", "postgres", "redis"} <= set(stack.parts())
+    stack.wait_for(stack.is_well, 60)
     for name in (*SERVICES, *gateways, "load-balancer"):
         status, health, _ = stack.ask(name, "/health")
         assert (status, health["status"]) == (200, "healthy")
@@ -42,7 +41,7 @@ def test_people_find_everything_as_promised(stack: Runtime) -> None:
 @with_two_gateways
 def test_nobody_notices_that_a_gateway_is_killed_and_it_comes_back(stack: Runtime) -> None:
     before = stack.parts()["gateway-1"]
-    command = [sys.executable, "tests/journey.py", "--url", stack.url, "--read", "10"]
+    command = [sys.executable, "tests/journey.py", "--url", stack.url, "--read", "5"]
     with subprocess.Popen(command, cwd=stack.root, stdout=subprocess.PIPE, text=True) as readers:
         assert readers.stdout is not None
         said = _until("8 clients are reading", readers.stdout)
@@ -50,7 +49,7 @@ def test_nobody_notices_that_a_gateway_is_killed_and_it_comes_back(stack: Runtim
         said += readers.stdout.read()
     assert readers.returncode == 0, said
     assert "none failed" in said
-    stack.wait_for(lambda: _is_back(stack, before.restarts), 20)
+    stack.wait_for(lambda: _is_back(stack, before.restarts), 60)
     assert stack.parts()["gateway-1"].pid != before.pid
 
 
@@ -82,7 +81,7 @@ def test_a_request_can_be_followed_through_every_part(stack: Runtime) -> None:
     request_id = "a-request-to-follow"
     _, _, fields = stack.get("/.well-known/jwks.json", {"X-Request-Id": request_id})
     assert fields["X-Request-Id"] == request_id
-    stack.wait_for(lambda: _names_every_part(stack.lines_about(request_id)), 5)
+    stack.wait_for(lambda: _names_every_part(stack.lines_about(request_id)), 30)
 
 
 def _names_every_part(logged: str) -> bool:
@@ -112,15 +111,15 @@ def test_a_frozen_postgres_is_503_within_two_seconds_and_recovers_by_itself(stac
         status, health, seconds = stack.ask("task-service", "/health")
         assert (status, health["database"]) == (503, "disconnected")
         assert seconds < 2
-    stack.wait_for(lambda: stack.ask("task-service", "/health").status == 200, 10)
+    stack.wait_for(lambda: stack.ask("task-service", "/health").status == 200, 30)
 
 
 @everywhere
 def test_a_killed_postgres_comes_back_and_so_do_the_services(stack: Runtime) -> None:
     before = stack.parts()["postgres"].pid
     stack.kill("postgres")
-    stack.wait_for(lambda: stack.parts()["postgres"].pid not in (None, 0, before), 20)
-    stack.wait_for(stack.is_well, 40)
+    stack.wait_for(lambda: stack.parts()["postgres"].pid not in (None, 0, before), 60)
+    stack.wait_for(stack.is_well, 60)
 
 
 @everywhere
