@@ -33,6 +33,9 @@ class RoutedPart(Part):
     habits: ClassVar[tuple[Habit, ...]] = ()
     """Those of every route that they fit, outside the route's own."""
 
+    is_whole: ClassVar[bool] = False
+    """Whether all its routes answer as a whole: its functions then see a request that only reads like aiohttp's."""
+
     def __init__(self, settings: Settings | None = None, *, stack: Stack | None = None) -> None:
         super().__init__(settings, stack=stack)
         self.providers: dict[type, handlers.Provider] = {
@@ -55,7 +58,7 @@ class RoutedPart(Part):
         """Compiles `all_routes` into the application."""
         routes = list(self.all_routes())
         for route in routes:
-            handler, whole = handlers.build(route, self.providers)
+            handler, whole = handlers.build(route, self.providers, whole=self.is_whole)
             if whole is not None:
                 self.whole[handler] = whole
             if route.method == "GET":

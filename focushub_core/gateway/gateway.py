@@ -72,6 +72,7 @@ class Gateway(RoutedPart, ProxyPart):
     """The gateway of a stack. A subclass adds routes of its own, such as a dashboard."""
 
     name = "gateway"
+    is_whole = True
     settings_type: ClassVar[type[Settings]] = GatewaySettings
     settings: GatewaySettings
     stack: Stack

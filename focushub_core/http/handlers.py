@@ -141,8 +141,13 @@ class Whole(NamedTuple):
     status: int = 200
 
 
-def build(route: Route, providers: Mapping[type, Provider]) -> tuple[Handler, Whole | None]:
-    """The aiohttp handler of ``route``; and what answers in its place where nothing of aiohttp's is needed for that."""
+def build(
+    route: Route, providers: Mapping[type, Provider], *, whole: bool = False
+) -> tuple[Handler, Whole | None]:
+    """The aiohttp handler of ``route``; and what answers in its place where nothing of aiohttp's is needed for that.
+
+    ``whole``: nothing is, whatever its function sees or returns.
+    """
     operation = operation_of(route, providers)
     call = _call(operation)
     for habit in reversed(operation.habits):
@@ -154,7 +159,7 @@ def build(route: Route, providers: Mapping[type, Provider]) -> tuple[Handler, Wh
 
     # what decorators left on the function, such as its limits, is found on its handler
     functools.update_wrapper(handle, route.function, assigned=())
-    return handle, Whole(call, status) if operation.is_whole else None
+    return handle, Whole(call, status) if whole or operation.is_whole else None
 
 
 def respond(result: Any, status: int) -> web.StreamResponse:
