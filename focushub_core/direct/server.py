@@ -151,7 +151,7 @@ class Server:
         found = lane.find(head.method, head.target)
         if found is not None:
             return self._to(found, head)
-        looked = lane.look(Asked(head, b"", side, "", self._elsewhere))
+        looked = lane.look(Asked(head.whole(), b"", side, "", self._elsewhere))
         return self._to(looked, head) if isinstance(looked, tuple) else self._later(looked, head)
 
     async def _later(self, looking: Awaitable[Leads], head: RequestHead) -> Route:
@@ -175,6 +175,5 @@ def _nothing(_: Asked) -> dict[Any, Any]:
 
 def _is_packed(head: RequestHead) -> bool:
     """Whether the body has to be unpacked: aiohttp does that, and counts what comes of it."""
-    return any(
-        name.lower() == b"content-encoding" and value.lower() not in _PLAIN for name, value in head.fields.all
-    )
+    fields = head.whole().fields.all
+    return any(name.lower() == b"content-encoding" and value.lower() not in _PLAIN for name, value in fields)
