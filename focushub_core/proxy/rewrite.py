@@ -124,12 +124,12 @@ def whole_answer(  # noqa: PLR0917 (the hot path)
     """A whole answer, as it goes to the client; ``body`` is all that ``head`` announced."""
     written = head.written
     if written is None or written[0] is not name:
-        framing = head.length if head.framing is None and head.status != 204 else head.framing
         before, behind = _around_id_of_answer(head, name, now())
-        written = (name, status_line(head.status, head.reason) + before, behind + framed(framing))
+        written = (name, status_line(head.status, head.reason) + before, behind)
         if b"date" in head.fields.meant:
             head.written = written
-    return b"".join((written[1], request_id, written[2], head.more, more, b"\r\n", body))
+    framing = head.length if head.framing is None and head.status != 204 else head.framing
+    return b"".join((written[1], request_id, written[2], head.more, more, framed(framing), b"\r\n", body))
 
 
 def own_fields(head: RequestHead, side: Side) -> list[Field]:

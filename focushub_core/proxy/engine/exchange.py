@@ -78,6 +78,7 @@ class Exchange:
     _sent = False  # pieces of it went to an upstream: it is not at hand any more
     # the answer
     _answer: ResponseHead | None = None
+    _parts: list[bytes] | None = None  # of its body, as far as it is there
     streams = False  # its head went to the client
     _in_chunks = False
     _interim = 0
@@ -101,7 +102,6 @@ class Exchange:
         if b"x-request-timeout-ms" in head.fields.meant:
             self._seconds = deadline.take_up(head.fields.first(b"x-request-timeout-ms"), self._seconds)
         self._tried: list[Upstream] = []
-        self._parts: list[bytes] = []  # of the answer
         self.body_over = not head.framing
 
     # The request's way there --------------------------------------------------------------------------------
@@ -260,6 +260,7 @@ class Exchange:
         assert self._upstream is not None
         self._upstream.pieces += 1
         if not self.streams:
+            self._parts = self._parts or []
             self._parts.append(data)
             return
         assert self._answer is not None
@@ -274,8 +275,7 @@ class Exchange:
             framing = (
                 answer.length if self._head.method == b"HEAD" or answer.status == 304 else answer.framing
             )
-            self._parts.insert(0, self._head_of(answer, framing))
-            client.write(b"".join(self._parts))
+            client.write(b"".join((self._head_of(answer, framing), *(self._parts or ()))))
         elif self._in_chunks:
             client.write(last_chunk(trailers(end.trailers, self._engine.response_names)))
         # only now: one that breaks off each of its answers must not look well in between
@@ -405,8 +405,7 @@ class Exchange:
         if self._client.witness is not None:
             self._client.witness.failed(reason, now)
         self._leave(clean=False)
-        self._answer, self._again = None, False
-        self._parts.clear()
+        self._answer, self._parts, self._again = None, None, False
         self.wants_body = False
         self._attempt(now)
 

@@ -22,7 +22,7 @@ from focushub_core.proxy.http1.errors import (
     VersionNotSupported,
 )
 from focushub_core.proxy.http1.fields import Fields, read_fields
-from focushub_core.proxy.http1.memory import Memory, differing, gaps_at
+from focushub_core.proxy.http1.memory import Memory, gaps_at
 from focushub_core.proxy.http1.names import Names
 
 CHUNKED = -1
@@ -164,16 +164,20 @@ def _known(text: bytes, memory: Memory[H]) -> H | None:
         return None
     if memory.gaps is None:
         return head if text == memory.text else None
-    more = memory.gaps.filled(text)
-    if more is None:
+    filled = memory.gaps.filled(text)
+    if filled is None:
         return None
-    head.more = more
+    head.more, length = filled
+    if length >= 0 and isinstance(head, ResponseHead):
+        head.said = head.length = length
+        if head.framing is not None:
+            head.framing = length
     return head
 
 
 def _learned(text: bytes, first: int, head: H, memory: Memory[H], names: Names) -> H:
     """``head``, which was read from ``text``, or the same with gaps; its fields begin at the line ``first``."""
-    numbers = differing(text, memory.text) if names.gaps else []
+    numbers = memory.differing(text) if names.gaps else []
     memory.keep(text, head)
     if not numbers or numbers[0] < first:
         return head
@@ -183,7 +187,8 @@ def _learned(text: bytes, first: int, head: H, memory: Memory[H], names: Names) 
     # RFC 9110 section 5.3: "a proxy MUST NOT change the order of these field line values", those of one name: so no
     # other line may have the name of one that changes
     fixed = {line.field[0].lower() for line in kept}.union(head.options)
-    if any(line.meant or line.field[0].lower() in fixed for line in changing):
+    allowed = (b"", b"content-length") if isinstance(head, ResponseHead) else (b"",)
+    if any(line.meant not in allowed or line.field[0].lower() in fixed for line in changing):
         return head
     if (gaps := gaps_at(text, numbers)) is None:
         return head

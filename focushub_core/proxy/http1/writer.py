@@ -54,6 +54,7 @@ def last_chunk(trailers: Iterable[Field] = ()) -> bytes:
     return b"0\r\n%b\r\n" % lines(trailers)
 
 
+@lru_cache(1024)
 def framed(framing: int | None) -> bytes:
     """The line that says how the body is framed, if it has one."""
     if framing is None:
