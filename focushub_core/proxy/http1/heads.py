@@ -6,7 +6,6 @@ for a message that has no body and says nothing of one.
 
 from __future__ import annotations
 
-import re
 from copy import copy
 from dataclasses import dataclass
 from typing import TypeVar
@@ -119,12 +118,11 @@ def read_request(
     data: bytes, end: int, names: Names, limits: Limits, memory: Memory[RequestHead]
 ) -> RequestHead:
     """The head that ends at ``end``, behind its empty line."""
-    raw, aside = data[:end], b""
-    if names.aside:
-        raw, aside = _set_aside(raw, names.aside)
-    line = request_line(raw, limits)
-    method, target, version = line.groups()
-    block = raw[line.end() :]
+    raw, aside, at = data[:end], b"", -1
+    if names.aside and (at := raw.find(names.aside)) >= 0:
+        raw, aside = _set_aside(raw, at, len(names.aside))
+    method, target, version, begin = request_line(raw, limits)
+    block = raw[begin:]
     if version == b"1.1":
         known = _known(block, memory) or names.heads.get(block)
         if known is None:
@@ -140,16 +138,17 @@ def read_request(
     if target[0] != 47:  # not "/"
         head.target = _origin_form(target, head.host)
     if not head.more and not head.framing:
-        memory.raw, memory.last = raw, head
+        memory.raw, memory.last, memory.at = raw, head, at if aside else -1
     return head
 
 
 def known_but_for_aside(data: bytes, names: Names, memory: Memory[RequestHead]) -> RequestHead | None:
     """The head that ``data`` is, all of it, if that is the same as the last one was but for the line set aside."""
+    at = memory.at
     # It ends as a head does, and a head has its only empty line there: the line set aside is no other message's.
-    if not names.aside or not data.endswith(b"\r\n\r\n"):
+    if at < 0 or not data.startswith(names.aside, at) or not data.endswith(b"\r\n\r\n"):
         return None
-    raw, aside = _set_aside(data, names.aside)
+    raw, aside = _set_aside(data, at, len(names.aside))
     if raw != memory.raw or memory.last is None:
         return None
     head = copy(memory.last)
@@ -207,15 +206,12 @@ def _read_request_fields(block: bytes, minor: int, names: Names, limits: Limits)
     return head
 
 
-def _set_aside(block: bytes, name: bytes) -> tuple[bytes, bytes]:
-    """``block`` without the first line that begins with ``name`` (``b"\r\nX-Request-Id: "``), and its value.
+def _set_aside(block: bytes, at: int, size: int) -> tuple[bytes, bytes]:
+    """``block`` without the line at ``at``, the value of which stands ``size`` bytes behind it, and this value.
 
     Only as we write it ourselves; whatever else it may be stays where it is.
     """
-    at = block.find(name)
-    if at < 0:
-        return block, b""
-    begin = at + len(name)
+    begin = at + size
     end = block.find(b"\r\n", begin)
     value = block[begin:end]
     if grammar.PLAIN_VALUE.fullmatch(value) is None:
@@ -253,8 +249,8 @@ def read_response(  # noqa: PLR0917
 ) -> ResponseHead:
     """The head that ends at ``end``; ``bodiless`` where it answers HEAD. It may be one that was given before."""
     text = raw = data[:end]
-    if names.aside:
-        text, _ = _set_aside(raw, names.aside)
+    if names.aside and (at := raw.find(names.aside)) >= 0:
+        text, _ = _set_aside(raw, at, len(names.aside))
     if not bodiless and (known := _known(text, memory)) is not None:
         return known
     line = grammar.STATUS_LINE.match(text)
@@ -290,8 +286,8 @@ def _look_into_answer(head: ResponseHead) -> None:
             head.options = _options(value, head.options)
 
 
-def request_line(data: bytes, limits: Limits) -> re.Match[bytes]:
-    """The request line that ``data`` begins with, if it is one to read on after."""
+def request_line(data: bytes, limits: Limits) -> tuple[bytes, bytes, bytes, int]:
+    """Method, target, version and end of the request line that ``data`` begins with, if it is one to read on after."""
     line = grammar.REQUEST_LINE.match(data)
     if line is None:
         raise ProtocolError("the request line is not well-formed")
@@ -302,7 +298,7 @@ def request_line(data: bytes, limits: Limits) -> re.Match[bytes]:
         raise TargetTooLong(f"the target is longer than {limits.target} bytes")
     if method in _NEVER:
         raise NotSupported(f"{method.decode()} is not passed on")
-    return line
+    return method, target, version, line.end()
 
 
 def _origin_form(target: bytes, host: bytes) -> bytes:
