@@ -25,9 +25,8 @@ from focushub_core.proxy.engine import Answer, Asked, Route
 from focushub_core.proxy.http1 import RequestHead, lines
 from focushub_core.proxy.rewrite import Side
 from focushub_core.ratelimit import Limiter
-from focushub_core.ratelimit.counting import Counting
-from focushub_core.ratelimit.fields import fields
-from focushub_core.ratelimit.gcra import Charge
+from focushub_core.ratelimit.counting import NOTHING, Bill, Counting
+from focushub_core.ratelimit.fields import numbers
 from focushub_core.ratelimit.verdict import Verdict
 
 
@@ -44,6 +43,9 @@ class Seen(msgspec.Struct):
     user: User | None = None
     """Whose token it is, once it was verified."""
     user_text: str | None = None
+    asked: tuple[object, ...] = ()
+    """What the last request with these fields was, as far as limits are concerned, and its bill."""
+    bill: Bill = NOTHING
 
 
 class Request(msgspec.Struct):
@@ -58,7 +60,7 @@ class Request(msgspec.Struct):
     side: Side
     match: Match | None
     label: str
-    seen: Seen = msgspec.field(default_factory=Seen)
+    seen: Seen = None  # type: ignore[assignment] # there from `Filters.apply` on
     user: User | None = None
     rejected: FocusHubError | None = None
     told: bytes = b""
@@ -83,6 +85,8 @@ class Filters:
         self._limiter = limiter
         self._counting = counting
         self._trusting = bool(counting.trusted)
+        self._limited = bool(counting.policies)
+        self._shared = bool(cors)
 
     def apply(self, request: Request, then: Pass) -> Route | Awaitable[Route]:
         """What becomes of ``request``; `then` decides where it goes if it passes."""
@@ -90,7 +94,7 @@ class Filters:
         if type(seen) is not Seen:
             seen = request.head.fields.noted = self._read(request.head)
         request.seen = seen
-        if self._cors:
+        if self._shared:
             request.told = _fields_of(self._cors, seen.origin)
             if seen.preflight and seen.origin is not None and request.head.method == b"OPTIONS":
                 return Route(request.label, handler=self._preflight, told=request.told, user=seen.origin)
@@ -149,41 +153,60 @@ class Filters:
         request.seen.user_text = str(user.id)
 
     def _limit(self, request: Request, then: Pass) -> Route | Awaitable[Route]:
-        counting = self._counting
-        charges = counting.charges(
-            request.head.method.decode(),
-            request.path.decode("utf-8", "replace") if counting.by_path else "",
-            request.label,
-            user=None if request.user is None else request.seen.user_text,
-            peer=request.side.peer.decode(),
-            forwarded=request.seen.forwarded,
-        )
-        if not charges:
+        bill = self._bill(request) if self._limited else NOTHING
+        if not bill.charges:
             return self._admit(request, then)
+        spent = self._limiter.spend(bill.charges)
+        if spent is None:
+            return self._decide(request, bill, then)
+        request.told += bill.form.lines % spent
+        if request.seen.explained:
+            request.note("limits", perf_counter(), bill.form.said(spent))
+        return self._admit(request, then)
+
+    def _decide(self, request: Request, bill: Bill, then: Pass) -> Route | Awaitable[Route]:
+        """Where leases do not pay for everything."""
         try:
-            verdict = self._limiter.decide(charges)
+            verdict = self._limiter.decide(bill.charges)
         except FocusHubError as error:
             return refused(request, error)
         if verdict is None:
-            return self._ask(request, charges, then)
-        return self._judge(request, verdict, then)
+            return self._ask(request, bill, then)
+        return self._judge(request, bill, verdict, then)
 
-    async def _ask(self, request: Request, charges: tuple[Charge, ...], then: Pass) -> Route:
+    def _bill(self, request: Request) -> Bill:
+        """What the request costs, which is mostly what the last one with these fields did."""
+        counting, seen, user = self._counting, request.seen, request.user
+        zone = counting.zone(request.path.decode("utf-8", "replace")) if counting.by_path else ""
+        asked = (request.label, zone, request.head.method, request.side.peer, user)
+        if asked != seen.asked:
+            seen.bill = counting.bill(
+                request.head.method.decode(),
+                zone,
+                request.label,
+                user=None if user is None else seen.user_text,
+                peer=request.side.peer.decode(),
+                forwarded=seen.forwarded,
+            )
+            seen.asked = asked
+        return seen.bill
+
+    async def _ask(self, request: Request, bill: Bill, then: Pass) -> Route:
         began = perf_counter()
         try:
-            verdict = await self._limiter.check(charges)
+            verdict = await self._limiter.check(bill.charges)
         except FocusHubError as error:
             return refused(request, error)
         if request.seen.explained:
             request.note("limit", began, "degraded" if self._limiter.degraded else "asked Redis")
-        found = self._judge(request, verdict, then)
+        found = self._judge(request, bill, verdict, then)
         return found if isinstance(found, Route) else await found
 
-    def _judge(self, request: Request, verdict: Verdict, then: Pass) -> Route | Awaitable[Route]:
-        policies, limits = fields(verdict.decisions)
+    def _judge(self, request: Request, bill: Bill, verdict: Verdict, then: Pass) -> Route | Awaitable[Route]:
+        left = numbers(verdict.decisions)
+        request.told += bill.form.lines % left
         if request.seen.explained:
-            request.note("limits", perf_counter(), limits.replace('"', ""))
-        request.told += f"RateLimit-Policy: {policies}\r\nRateLimit: {limits}\r\n".encode()
+            request.note("limits", perf_counter(), bill.form.said(left))
         if verdict.allowed:
             return self._admit(request, then)
         try:

@@ -2,6 +2,12 @@
 
 Knows nothing of aiohttp: whatever serves HTTP says who asks for what. What was asked before is remembered, because
 nearly all requests are of somebody who asked for the same a moment ago.
+
+Rules that hold here:
+
+* Of a path only its zone counts, the longest prefix that a policy names and that the path lies under: what holds for
+  one path of a zone holds for all. So what is remembered does not grow with the paths that clients make up.
+* What is remembered is bounded in number and in length.
 """
 
 from __future__ import annotations
@@ -11,28 +17,54 @@ from collections.abc import Hashable, Iterator, Sequence
 import msgspec
 
 from focushub_core.ratelimit.address import Network, bucket_key, client_address
+from focushub_core.ratelimit.fields import Form
 from focushub_core.ratelimit.gcra import Charge
-from focushub_core.ratelimit.policy import Caller, Policy
+from focushub_core.ratelimit.policy import Caller, Policy, lies_under
 
 REMEMBERED = 4096
 """Requests of which it is remembered what they cost."""
 LONGEST = 200
-"""Characters of a path and of ``X-Forwarded-For`` beyond which it is not."""
+"""Characters of ``X-Forwarded-For`` beyond which it is not."""
 
-Remembered = tuple[tuple[Policy, ...], tuple[Charge, ...]]
-"""What the handler brought along (kept, because it is known by its identity), and the charges."""
+
+class Bill(msgspec.Struct, frozen=True):
+    """What a request costs, and how answers to it tell what is left. No two charges are of one bucket."""
+
+    charges: tuple[Charge, ...]
+    form: Form
+    brought: tuple[Policy, ...] = ()
+    """What the handler brought along; kept, because what is remembered goes by its identity."""
+
+    @classmethod
+    def of(cls, charges: tuple[Charge, ...], brought: tuple[Policy, ...] = ()) -> Bill:
+        """The bill for ``charges``."""
+        if len({charge.bucket for charge in charges}) != len(charges):
+            raise ValueError("one bucket is charged twice by one request")
+        return cls(charges, Form.of(charge.policy for charge in charges), brought)
+
+
+NOTHING = Bill.of(())
 
 
 class Counting:
-    """The charges of requests under ``policies``; ``trusted`` are the networks whose ``X-Forwarded-For`` counts."""
+    """The bills of requests under ``policies``; ``trusted`` are the networks whose ``X-Forwarded-For`` counts."""
 
     def __init__(self, policies: Sequence[Policy] = (), trusted: Sequence[Network] = ()) -> None:
         self.policies = tuple(policies)
         self.trusted = tuple(trusted)
         self.by_path = depends_on_path(self.policies)
-        self._remembered: dict[Hashable, Remembered] = {}
+        named = {prefix for policy in policies for prefix in (*policy.routes, *policy.exempt_routes)}
+        self._prefixes = sorted(named, key=len, reverse=True)
+        self._beginnings = tuple(prefix.rstrip("/") for prefix in self._prefixes)
+        self._remembered: dict[Hashable, Bill] = {}
 
-    def charges(
+    def zone(self, path: str) -> str:
+        """The longest prefix of the policies' that ``path`` lies under, or ``""``: all that they have to know of it."""
+        if not path.startswith(self._beginnings):
+            return ""
+        return next((prefix for prefix in self._prefixes if lies_under(path, prefix)), "")
+
+    def bill(
         self,
         method: str,
         path: str,
@@ -42,32 +74,33 @@ class Counting:
         peer: str | None = None,
         forwarded: tuple[str, ...] = (),
         brought: tuple[Policy, ...] = (),
-    ) -> tuple[Charge, ...]:
+    ) -> Bill:
         """One permit of each policy that holds, those that the handler brought along (`limit`) among them.
 
-        ``peer`` is the socket's address, ``forwarded`` the lines of ``X-Forwarded-For`` in order.
+        ``path`` may be its zone. ``peer`` is the socket's address, ``forwarded`` the lines of ``X-Forwarded-For`` in
+        order.
         """
-        key: Hashable = (method, path if self.by_path else "", route, user, peer, forwarded, id(brought))
+        zone = self.zone(path) if self.by_path else ""
+        key = (method, zone, route, user, peer, forwarded, id(brought))
         found = self._remembered.get(key)
         if found is None:
-            found = brought, self._count(Caller(path, method, route, user), peer, forwarded, brought)
-            self._remember(key, path, forwarded, found)
-        return found[1]
+            found = self._count(Caller(path, method, route, user), peer, forwarded, brought)
+            if sum(map(len, forwarded)) <= LONGEST and not depends_on_path(brought):
+                self._remember(key, found)
+        return found
 
     def _count(
-        self, caller: Caller, peer: str | None, forwarded: Sequence[str], brought: Sequence[Policy]
-    ) -> tuple[Charge, ...]:
+        self, caller: Caller, peer: str | None, forwarded: Sequence[str], brought: tuple[Policy, ...]
+    ) -> Bill:
         address = client_address(peer, forwarded, self.trusted)
         caller = msgspec.structs.replace(caller, address=address, house=bucket_key(address))
         held = (Charge(policy, policy.key(caller)) for policy in self.policies if policy.holds(caller))
-        return (*held, *_brought(brought, caller))
+        return Bill.of((*held, *_brought(brought, caller)), brought)
 
-    def _remember(self, key: Hashable, path: str, forwarded: Sequence[str], found: Remembered) -> None:
-        if len(path) + sum(map(len, forwarded)) > LONGEST or (not self.by_path and depends_on_path(found[0])):
-            return
+    def _remember(self, key: Hashable, bill: Bill) -> None:
         if len(self._remembered) >= REMEMBERED:
             self._remembered.clear()
-        self._remembered[key] = found
+        self._remembered[key] = bill
 
 
 def depends_on_path(policies: Sequence[Policy]) -> bool:

@@ -12,24 +12,43 @@ Rules that hold here:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil
 
+import msgspec
+
 from focushub_core.ratelimit.gcra import Decision
+from focushub_core.ratelimit.policy import Policy
 
 
-def fields(decisions: Sequence[Decision]) -> tuple[str, str]:
-    """The values of ``RateLimit-Policy`` and ``RateLimit``.
+class Form(msgspec.Struct, frozen=True):
+    """What answers say of some policies, but for the numbers, for which there is ``%d``.
 
-    ``"user";q=100;w=60`` says the policy (a burst unlike the quota is told by a parameter of our own, ``burst``),
-    ``"user";r=42;t=13`` what is left of it and the seconds until there is more.
+    ``policies`` is the value of ``RateLimit-Policy``: ``"user";q=100;w=60`` (a burst unlike the quota is told by a
+    parameter of our own, ``burst``). ``limits`` is that of ``RateLimit``: ``"user";r=42;t=13`` says what is left, and
+    the seconds until there is more. ``lines`` are both, as field lines.
     """
-    policies = limits = ""
-    for decision in decisions:
-        policy, comma = decision.policy, ", " if policies else ""
-        policies += comma + policy.text
-        limits += f'{comma}"{policy.name}";r={decision.remaining};t={ceil(decision.next_s)}'
-    return policies, limits
+
+    policies: str
+    limits: str
+    lines: bytes
+
+    @classmethod
+    def of(cls, policies: Iterable[Policy]) -> Form:
+        """The form for one decision of each of ``policies``, in their order."""
+        named = list(policies)
+        told = ", ".join(policy.text for policy in named)
+        limits = ", ".join(f'"{policy.name}";r=%d;t=%d' for policy in named)
+        return cls(told, limits, f"RateLimit-Policy: {told}\r\nRateLimit: {limits}\r\n".encode())
+
+    def said(self, left: tuple[int, ...]) -> str:
+        """As an operator reads it."""
+        return (self.limits % left).replace('"', "")
+
+
+def numbers(decisions: Sequence[Decision]) -> tuple[int, ...]:
+    """The numbers of a form: for each decision the permits that are left, and the seconds until there is one more."""
+    return tuple(number for each in decisions for number in (each.remaining, ceil(each.next_s)))
 
 
 def retry_after(decision: Decision) -> str:

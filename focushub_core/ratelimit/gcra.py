@@ -57,6 +57,10 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     retry_after_s: float
 
 
+Left = tuple[int, int]
+"""How many permits are left of a bucket after it was charged, and the microseconds until there is one more."""
+
+
 def all_admit(decisions: Sequence[Decision]) -> bool:
     """Whether each of them admits."""
     for decision in decisions:  # noqa: SIM110 - a loop is twice as fast, and this is asked on every request

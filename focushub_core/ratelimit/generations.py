@@ -21,26 +21,26 @@ class Generations(Generic[K, V]):
 
     def __init__(self, max_keys: int, now_us: int) -> None:
         self._half = max(1, max_keys // 2)
-        self._young: dict[K, V] = {}
-        self._old: dict[K, V] = {}
+        self.young: dict[K, V] = {}
+        self.old: dict[K, V] = {}
         self._turned_us = now_us
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return len(self.young) + len(self.old)
 
     def get(self, key: K) -> V | None:
         """The value of ``key``, if it is not forgotten."""
-        value = self._young.get(key)
-        return self._old.get(key) if value is None else value
+        value = self.young.get(key)
+        return self.old.get(key) if value is None else value
 
     def put(self, key: K, value: V, now_us: int) -> None:
         """Keep ``value``, in the young generation."""
-        young = self._young
+        young = self.young
         if key not in young:
-            self._old.pop(key, None)
+            self.old.pop(key, None)
             if len(young) >= self._half:
                 self._turn(now_us)
-        self._young[key] = value
+        self.young[key] = value
 
     def age(self, now_us: int, max_age_us: int) -> None:
         """Let what has not been written for twice ``max_age_us`` go."""
@@ -49,7 +49,7 @@ class Generations(Generic[K, V]):
 
     def clear(self) -> None:
         """Forget everything."""
-        self._young, self._old = {}, {}
+        self.young, self.old = {}, {}
 
     def _turn(self, now_us: int) -> None:
-        self._old, self._young, self._turned_us = self._young, {}, now_us
+        self.old, self.young, self._turned_us = self.young, {}, now_us

@@ -18,12 +18,12 @@ Rules that hold here:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from focushub_core.ratelimit.gcra import Charge, Decision, Want
+from focushub_core.ratelimit.gcra import Charge, Decision, Left, Want
 from focushub_core.ratelimit.generations import Generations
-from focushub_core.ratelimit.local import monotonic_us
 from focushub_core.ratelimit.policy import SECOND_US, Policy
 from focushub_core.ratelimit.store import SharedStore, StoreUnavailable
 
@@ -68,7 +68,7 @@ class Holding:
             held += sum(max(0, min(rest, end - now)) for end, rest in self.older.items())
         return held
 
-    def spend(self, policy: Policy, cost: int, now: int) -> Decision | None:
+    def spend(self, policy: Policy, cost: int, now: int) -> Left | None:
         """Takes all of ``cost`` out of the latest lease, if that is enough: the short way of most requests."""
         left = self.end - now
         rest = self.rest if self.rest < left else left
@@ -82,15 +82,15 @@ class Holding:
         missing = (remaining + 1) * interval - level
         if left >= missing > rest:
             missing -= rest
-        return Decision(policy, True, remaining, missing / SECOND_US, 0.0)
+        return remaining, missing
 
     def settle(self, policy: Policy, cost: int, now: int) -> Decision:
         """Takes ``cost``, which is there, out of all leases."""
-        decision = self.spend(policy, cost, now)
-        if decision is None:
-            self.take(cost * policy.interval_us, now)
-            decision = self.decision(policy, cost, True, now)
-        return decision
+        left = self.spend(policy, cost, now)
+        if left is not None:
+            return _admitted(policy, left)
+        self.take(cost * policy.interval_us, now)
+        return self.decision(policy, cost, True, now)
 
     def take(self, wanted: int, now: int) -> Taken:
         """Takes up to ``wanted`` out of the leases, those that end first first."""
@@ -156,8 +156,15 @@ class Holding:
         self.rest, self.end = rest + self.older.pop(end, 0), end
 
 
+def _admitted(policy: Policy, left: Left) -> Decision:
+    return Decision(policy, True, left[0], left[1] / SECOND_US, 0.0)
+
+
 class Leases:
-    """A store that asks ``shared`` rarely. ``processes`` is how many share it until that is known."""
+    """A store that asks ``shared`` rarely. ``processes`` is how many share it until that is known.
+
+    ``clock`` gives nanoseconds that never go back.
+    """
 
     def __init__(
         self,
@@ -165,27 +172,45 @@ class Leases:
         *,
         processes: int = 1,
         max_keys: int = MAX_KEYS,
-        clock: Callable[[], int] = monotonic_us,
+        clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.processes = processes
         self._shared = shared
         self._clock = clock
-        self._holdings: Generations[str, Holding] = Generations(max_keys, clock())
+        self._holdings: Generations[str, Holding] = Generations(max_keys, self._now())
 
     def __len__(self) -> int:
         return len(self._holdings)
 
+    def spend(self, charges: Sequence[Charge]) -> tuple[int, ...] | None:
+        """As `decide` where the latest leases pay for everything; else None, and nothing is charged.
+
+        For each charge the permits that are left, and the whole seconds until there is one more.
+        """
+        now = self._clock() // 1000
+        young, old = self._holdings.young, self._holdings.old
+        numbers: tuple[int, ...] = ()
+        for charge in charges:
+            holding = young.get(charge.bucket) or old.get(charge.bucket)
+            left = holding and holding.spend(charge.policy, charge.cost, now)
+            if not left:
+                if numbers:
+                    self._give_back(charges[: len(numbers) // 2])
+                return None
+            numbers += (left[0], -(-left[1] // SECOND_US))
+        return numbers
+
     def decide(self, charges: Sequence[Charge]) -> tuple[Decision, ...] | None:
         """One decision for each charge out of what is held and known here; None where the store has to be asked."""
-        now = self._clock()
+        now = self._clock() // 1000
         if len(charges) == 1:
             charge = charges[0]
             holding = self._holdings.get(charge.bucket)
             if holding is None:
                 return None
-            decision = holding.spend(charge.policy, charge.cost, now)
-            if decision is not None:
-                return (decision,)
+            left = holding.spend(charge.policy, charge.cost, now)
+            if left is not None:
+                return (_admitted(charge.policy, left),)
             return self._decide((charge,), (holding,), now)
         holdings = [self._holdings.get(charge.bucket) for charge in charges]
         if None in holdings:
@@ -203,6 +228,13 @@ class Leases:
 
     async def close(self) -> None:
         await self._shared.close()
+
+    def _give_back(self, charges: Sequence[Charge]) -> None:
+        """Puts back what `spend` took a moment ago."""
+        for charge in charges:
+            holding = self._holdings.get(charge.bucket)
+            assert holding is not None
+            holding.rest += charge.cost * charge.policy.interval_us
 
     def _decide(
         self, charges: Sequence[Charge], holdings: Sequence[Holding], now: int
@@ -222,7 +254,7 @@ class Leases:
         )
 
     async def _ask(self, charges: Sequence[Charge]) -> tuple[Decision, ...]:
-        sent = self._clock()
+        sent = self._now()
         self._holdings.age(sent, FORGOTTEN_US)
         claims = [_Claim(charge, self._holding(charge.bucket, sent), sent) for charge in charges]
         admitted = False
@@ -235,7 +267,7 @@ class Leases:
             if not admitted:
                 for claim in claims:
                     claim.holding.give_back(claim.taken)
-        now = self._clock()
+        now = self._now()
         return tuple(
             claim.holding.decision(claim.charge.policy, claim.charge.cost, claim.fits, now)
             for claim in claims
@@ -252,12 +284,16 @@ class Leases:
         finally:
             for claim in leading:
                 claim.holding.asking = False
-        now = self._clock()
+        now = self._now()
         for claim, debt, lease in zip(claims, granted.debts, granted.leases, strict=True):
             claim.fits = debt + claim.missing <= claim.charge.policy.tolerance_us
             charged = claim.missing + lease if granted.admitted else 0
             claim.holding.learn(sent, now, debt + charged, lease)
         return granted.admitted
+
+    def _now(self) -> int:
+        """Microseconds."""
+        return self._clock() // 1000
 
     def _holding(self, bucket: str, now: int) -> Holding:
         holding = self._holdings.get(bucket) or Holding(now)

@@ -54,6 +54,7 @@ class Limiter:
         self._local = LocalStore() if local is None else local
         self._store: Store = self._local if store is None else store
         self._shared = store is not None
+        self._leases = store if isinstance(store, Leases) else None
         self._policies = tuple(policies)
         self._delays = delays or probe_delays
         self._recovery: asyncio.Task[None] | None = None
@@ -95,6 +96,21 @@ class Limiter:
         self.tallies.count(decisions, leased=False, degraded=degraded)
         return Verdict(decisions)
 
+    def spend(self, charges: Sequence[Charge]) -> tuple[int, ...] | None:
+        """As `decide` where leases pay for everything; else None, and nothing is charged. No two are of one bucket.
+
+        It is so nearly always: who asks at every request asks here first. Gives the numbers of `fields.Form`.
+        """
+        if self._recovery is not None or self._leases is None:
+            return None
+        left = self._leases.spend(charges)
+        if left is not None:
+            for charge in charges:
+                tally = self.tallies[charge.policy.name]
+                tally.admitted += 1
+                tally.leased += 1
+        return left
+
     def decide(self, charges: Sequence[Charge]) -> Verdict | None:
         """As `check`, if nothing has to be waited for; else None, and nothing is charged."""
         if len(charges) > 1 and len({charge.bucket for charge in charges}) != len(charges):
@@ -116,7 +132,7 @@ class Limiter:
     def state(self) -> dict[str, object]:
         """How limits are kept, by how many processes, and what was decided here so far."""
         kept = ("by shares" if self.degraded else "shared") if self._shared else "here"
-        policies = {name: tally.numbers() for name, tally in self.tallies}
+        policies = {name: tally.numbers() for name, tally in self.tallies.items()}
         return {"kept": kept, "processes": self.replicas, "degraded": self.degraded, "policies": policies}
 
     async def close(self) -> None:

@@ -10,7 +10,7 @@ from focushub_core.telemetry.families import Family
 
 def families(limiter: Limiter) -> Iterator[Family]:
     """All of ``limiter`` at this moment; nothing is counted twice."""
-    tallies = list(limiter.tallies)
+    tallies = list(limiter.tallies.items())
     yield Family(
         "counter",
         "ratelimit_decisions_total",

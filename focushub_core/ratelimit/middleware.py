@@ -21,19 +21,24 @@ from typing import NamedTuple
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from multidict import istr
 
 from focushub_core.ratelimit.address import Network
-from focushub_core.ratelimit.counting import Counting, depends_on_path
-from focushub_core.ratelimit.fields import fields
-from focushub_core.ratelimit.gcra import Charge
+from focushub_core.ratelimit.counting import Bill, Counting, depends_on_path
+from focushub_core.ratelimit.fields import numbers
 from focushub_core.ratelimit.limiter import Limiter
 from focushub_core.ratelimit.limits import limits_of
 from focushub_core.ratelimit.policy import Policy
-from focushub_core.ratelimit.verdict import Verdict
 
+POLICIES, LIMITS = istr("RateLimit-Policy"), istr("RateLimit")
+REMEMBERED = 256
+"""Bills of a route."""
 EXEMPT = frozenset({"/health", "/livez", "/readyz", "/metrics"})
 UNMATCHED = "unmatched"
-VERDICT: web.RequestKey[Verdict] = web.RequestKey("ratelimit.verdict", Verdict)
+
+Told = tuple[tuple[str, str], ...]
+TOLD: web.RequestKey[Told] = web.RequestKey("ratelimit.told", tuple)
+"""The fields that say what is left."""
 
 WhoIs = Callable[[web.Request], str | Awaitable[str | None] | None]
 
@@ -50,12 +55,13 @@ def template_of(request: web.Request) -> str:
 
 class Place(NamedTuple):
     """A route: whether it is never limited (None: for some of its paths), its template, whether its limits depend on
-    the path, and those that its handler brings along."""
+    more of a request than method, peer and user, and those that its handler brings along; bills by these three."""
 
     exempt: bool | None
     template: str
-    by_path: bool
+    varied: bool
     brought: tuple[Policy, ...]
+    bills: dict[tuple[str, str | None, str | None], Bill]
 
 
 class RateLimits:
@@ -100,52 +106,65 @@ class RateLimits:
         user = self._user(request)
         if user is not None and not isinstance(user, str):
             user = await user
-        charges = self._charges(request, place, user)
-        if charges:
-            verdict = self.limiter.decide(charges)
-            if verdict is None:
-                verdict = await self.limiter.check(charges)
-            request[VERDICT] = verdict
-            if not verdict.allowed:
-                verdict.enforce()
+        bill = place.bills.get((request.method, request.remote, user)) or self._bill(request, place, user)
+        if bill.charges:
+            spent = self.limiter.spend(bill.charges)
+            if spent is not None:
+                request[TOLD] = _fields(bill, spent)
+            else:
+                await self._decide(request, bill)
         return await handler(request)
+
+    async def _decide(self, request: web.Request, bill: Bill) -> None:
+        """What is done where leases do not pay for everything."""
+        verdict = self.limiter.decide(bill.charges)
+        if verdict is None:
+            verdict = await self.limiter.check(bill.charges)
+        request[TOLD] = _fields(bill, numbers(verdict.decisions))
+        verdict.enforce()
 
     def _place(self, request: web.Request, route: web.AbstractRoute) -> Place:
         """What is the same for all requests of a route; kept for those that the application knows."""
         brought = limits_of(route.handler)
         exempt = request.path in self._exempt if isinstance(route.resource, web.PlainResource) else None
-        by_path = self._counting.by_path or depends_on_path(brought)
-        place = Place(exempt, template_of(request), by_path, brought)
+        of_all = bool(self._counting.by_path or self._counting.trusted or self._route is not template_of)
+        place = Place(exempt, template_of(request), of_all or depends_on_path(brought), brought, {})
         if isinstance(route.resource, web.PlainResource | web.DynamicResource):
             self._places[route] = place
         return place
 
-    def _charges(self, request: web.Request, place: Place, user: str | None) -> Sequence[Charge]:
+    def _bill(self, request: web.Request, place: Place, user: str | None) -> Bill:
         """What a request costs: one permit of each policy that holds for it."""
-        counting = self._counting
-        return counting.charges(
+        counting, peer = self._counting, request.remote
+        bill = counting.bill(
             request.method,
-            request.path if place.by_path else "",
+            request.path if place.varied else "",
             place.template if self._route is template_of else self._route(request),
             user=user,
-            peer=request.remote,
+            peer=peer,
             forwarded=tuple(request.headers.getall("X-Forwarded-For", ())) if counting.trusted else (),
             brought=place.brought,
         )
+        if not place.varied:
+            if len(place.bills) >= REMEMBERED:
+                place.bills.clear()
+            place.bills[request.method, peer, user] = bill
+        return bill
 
     async def add_fields(self, request: web.Request, response: web.StreamResponse) -> None:
         """A signal for ``on_response_prepare``."""
         for name, value in self.told(request):
             response.headers.add(name, value)  # added: one behind a gateway may have told its own
 
-    def told(self, request: web.Request) -> tuple[tuple[str, str], ...]:
+    def told(self, request: web.Request) -> Told:
         """The fields that say what `middleware` found."""
-        verdict = request.get(VERDICT)
-        if verdict is None:
-            return ()
-        policies, limits = fields(verdict.decisions)
-        return ("RateLimit-Policy", policies), ("RateLimit", limits)
+        found: Told = request.get(TOLD, ())
+        return found
 
     async def _while_running(self, _: web.Application) -> AsyncIterator[None]:
         yield
         await self.limiter.close()
+
+
+def _fields(bill: Bill, left: tuple[int, ...]) -> Told:
+    return (POLICIES, bill.form.policies), (LIMITS, bill.form.limits % left)

@@ -157,8 +157,13 @@ def _counted_as(method: str) -> str:
     return "GET" if method == "HEAD" else method
 
 
+def lies_under(path: str, prefix: str) -> bool:
+    """Whether ``path`` is ``prefix`` or below it: ``/v1/tasks`` has ``/v1/tasks/1``, not ``/v1/tasksheet``."""
+    return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+
+
 def _under_any(path: str, prefixes: tuple[str, ...]) -> bool:
-    return any(path == prefix or path.startswith(prefix.rstrip("/") + "/") for prefix in prefixes)
+    return any(lies_under(path, prefix) for prefix in prefixes)
 
 
 def _networks(policy: Policy) -> tuple[Network, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from focushub_core.ratelimit.gcra import Decision, all_admit
 
@@ -24,21 +24,17 @@ class Tally:
         return {name: getattr(self, name) for name in ("admitted", "refused", "leased", "degraded")}
 
 
-class Tallies:
-    """A tally for each policy."""
+class Tallies(dict[str, Tally]):
+    """A tally for each policy, by name."""
 
-    def __init__(self) -> None:
-        self._by_name: dict[str, Tally] = {}
-
-    def __iter__(self) -> Iterator[tuple[str, Tally]]:
-        return iter(list(self._by_name.items()))
+    def __missing__(self, name: str) -> Tally:
+        return self.setdefault(name if len(self) < MOST_NAMES else OTHER, Tally())
 
     def count(self, decisions: Sequence[Decision], *, leased: bool, degraded: bool) -> None:
         """Adds one verdict: a policy counts what it refused, and what all admitted."""
         admitted = all_admit(decisions)
         for decision in decisions:
-            name = decision.policy.name
-            tally = self._by_name.get(name) or self._new(name)
+            tally = self[decision.policy.name]
             if admitted:
                 tally.admitted += 1
             elif not decision.allowed:
@@ -47,8 +43,3 @@ class Tallies:
                 tally.leased += 1
             elif degraded:
                 tally.degraded += 1
-
-    def _new(self, name: str) -> Tally:
-        if len(self._by_name) >= MOST_NAMES:
-            name = OTHER
-        return self._by_name.setdefault(name, Tally())

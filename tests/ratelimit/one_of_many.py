@@ -19,7 +19,7 @@ from focushub_core.ratelimit import Leases, Limiter, Policy, RedisStore
 async def main() -> None:
     url, (count, at_once, quota, window, burst, skew) = sys.argv[1], map(int, sys.argv[2:])
     store = RedisStore(url, deadline_s=20)  # this tests sums on a busy machine, not deadlines
-    leases = Leases(store, clock=lambda: time.monotonic_ns() // 1000 + skew * 1_000_000)
+    leases = Leases(store, clock=lambda: time.monotonic_ns() + skew * 1_000_000_000)
     limiter = Limiter(leases)
     await limiter.look()
     policy = Policy("shared", quota, window, burst)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from focushub_core.ratelimit import Policy
 from focushub_core.ratelimit.address import parse_networks
-from focushub_core.ratelimit.counting import LONGEST, REMEMBERED, Counting
+from focushub_core.ratelimit.counting import LONGEST, REMEMBERED, Bill, Counting
+from focushub_core.ratelimit.gcra import Charge
+from focushub_core.ratelimit.policy import lies_under
 
 POLICIES = [
     Policy("user", 5),
@@ -34,7 +36,7 @@ requests = st.fixed_dictionaries(
 
 
 def buckets(counting: Counting, request: dict[str, Any]) -> list[str]:
-    return [charge.bucket for charge in counting.charges(**request)]
+    return [charge.bucket for charge in counting.bill(**request).charges]
 
 
 @pytest.mark.parametrize("policies", [POLICIES, POLICIES[:2], []])
@@ -48,9 +50,32 @@ def test_what_is_remembered_is_what_would_be_counted(
         assert buckets(counting, request) == buckets(Counting(policies, trusted), request)
 
 
-def test_what_is_remembered_is_bounded() -> None:
+PREFIXES = ["/", "/v1", "/v1/", "/v1/auth", "/v1/auth/login", "/v1//", "/v1/auth/", "/x"]
+paths = st.lists(st.sampled_from(["v1", "auth", "login", "x", "", "%41"]), max_size=5).map(
+    lambda segments: "/" + "/".join(segments)
+)
+
+
+@given(path=paths, named=st.lists(st.sampled_from(PREFIXES), max_size=4), apart=st.integers(0, 4))
+def test_what_holds_for_a_zone_holds_for_each_path_in_it(path: str, named: list[str], apart: int) -> None:
+    routes, exempt = tuple(named[:apart]), tuple(named[apart:])
+    zone = Counting([Policy("p", 1, routes=routes, exempt_routes=exempt)]).zone(path)
+
+    for prefix in named:
+        assert lies_under(zone, prefix) == lies_under(path, prefix)
+
+
+def test_what_is_remembered_is_bounded_and_does_not_grow_with_paths_that_clients_make_up() -> None:
     counting = Counting(POLICIES)
     for number in range(3 * REMEMBERED):
-        counting.charges("GET", f"/{number}", "/", user=str(number))
+        counting.bill("GET", f"/login/{number}", "/", user="ann")
+    assert len(counting._remembered) == 1
 
+    for number in range(3 * REMEMBERED):
+        counting.bill("GET", "/", "/", user=str(number))
     assert len(counting._remembered) <= REMEMBERED
+
+
+def test_a_bucket_is_charged_once_by_a_request() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        Bill.of((Charge(Policy("p", 5), "ann"), Charge(Policy("p", 5), "ann")))

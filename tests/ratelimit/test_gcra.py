@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from throttled import MemoryStore, RateLimiterType, Throttled
 from throttled.rate_limiter import per_duration
 
-from focushub_core.ratelimit.fields import fields, retry_after
+from focushub_core.ratelimit.fields import Form, numbers, retry_after
 from focushub_core.ratelimit.gcra import Charge, Decision, debt_of, decide, decide_all
 from focushub_core.ratelimit.policy import SECOND_US, Policy
 
@@ -159,8 +159,13 @@ def test_the_fields_are_those_of_the_draft() -> None:
     user, login = Policy("user", 100, 60), Policy("login", 30, 60, burst=5)
     decisions = [Decision(user, True, 42, 12.2, 0), Decision(login, False, 0, 1.5, 1.5)]
 
-    assert fields(decisions) == (
-        '"user";q=100;w=60, "login";q=30;w=60;burst=5',
-        '"user";r=42;t=13, "login";r=0;t=2',
+    form, left = Form.of([user, login]), numbers(decisions)
+
+    assert form.policies == '"user";q=100;w=60, "login";q=30;w=60;burst=5'
+    assert form.limits % left == '"user";r=42;t=13, "login";r=0;t=2'
+    assert form.lines % left == (
+        b'RateLimit-Policy: "user";q=100;w=60, "login";q=30;w=60;burst=5\r\n'
+        b'RateLimit: "user";r=42;t=13, "login";r=0;t=2\r\n'
     )
+    assert form.said(left) == "user;r=42;t=13, login;r=0;t=2"
     assert retry_after(decisions[1]) == "2"

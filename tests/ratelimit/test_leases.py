@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from focushub_core.ratelimit import Charge, Decision, Leases, Policy
-from focushub_core.ratelimit.fields import retry_after
+from focushub_core.ratelimit.fields import numbers, retry_after
 from focushub_core.ratelimit.gcra import Grant, Want, grant
 from focushub_core.ratelimit.leases import LARGEST, OFTEN_US
 from focushub_core.ratelimit.policy import SECOND_US
@@ -31,7 +31,7 @@ class World:
         self.away = False
 
     def process(self, offset_us: int = 0, processes: int = 1) -> Leases:
-        return Leases(self, processes=processes, clock=lambda: self.now + offset_us)
+        return Leases(self, processes=processes, clock=lambda: (self.now + offset_us) * 1000)
 
     def debt(self, bucket: str) -> int:
         return max(0, self.tats.get(bucket, 0) - self.now)
@@ -72,6 +72,17 @@ def spend(process: Leases, policy: Policy, count: int) -> None:
         ask(process, policy)
 
 
+def spent(process: Leases, charges: Sequence[Charge]) -> tuple[Decision, ...] | None:
+    """As decisions, what `Leases.spend` says."""
+    told = process.spend(charges)
+    if told is None:
+        return None
+    left = zip(charges, told[::2], told[1::2], strict=True)
+    return tuple(
+        Decision(charge.policy, True, remaining, seconds, 0.0) for charge, remaining, seconds in left
+    )
+
+
 class ManyProcesses(RuleBasedStateMachine):
     """Three processes, skewed by a minute, two policies of one key that stack; the model is a leaky bucket each."""
 
@@ -92,11 +103,11 @@ class ManyProcesses(RuleBasedStateMachine):
     def time_goes_by(self, us: int) -> None:
         self._pass(us)
 
-    @rule(who=st.integers(0, 2), both=st.booleans(), times=st.integers(1, 40))
-    def requests_come(self, who: int, both: bool, times: int) -> None:
+    @rule(who=st.integers(0, 2), both=st.booleans(), times=st.integers(1, 40), shortly=st.booleans())
+    def requests_come(self, who: int, both: bool, times: int, shortly: bool) -> None:
         which = [0, 1] if both else [0]
         for _ in range(times):
-            decisions = self._ask(who, which)
+            decisions = self._ask(who, which, shortly)
         worst = max(decisions, key=lambda decision: decision.retry_after_s)
         self.refused = (who, which, worst) if worst.retry_after_s else None
 
@@ -121,10 +132,11 @@ class ManyProcesses(RuleBasedStateMachine):
 
             assert level + held <= policy.tolerance_us
 
-    def _ask(self, who: int, which: list[int]) -> Sequence[Decision]:
+    def _ask(self, who: int, which: list[int], shortly: bool = True) -> Sequence[Decision]:
         process = self.processes[who]
         policies = [self.policies[number] for number in which]
-        decisions = at_once(process.charge([Charge(policy, "k") for policy in policies]))
+        charges = [Charge(policy, "k") for policy in policies]
+        decisions = (spent(process, charges) if shortly else None) or at_once(process.charge(charges))
         if all(decision.allowed for decision in decisions):
             for number, policy in zip(which, policies, strict=True):
                 self.spent[number] += policy.interval_us
@@ -137,7 +149,7 @@ class ManyProcesses(RuleBasedStateMachine):
 
     def _held(self, process: Leases, bucket: str) -> int:
         holding = process._holdings.get(bucket)
-        return holding.held(process._clock()) if holding else 0
+        return holding.held(process._now()) if holding else 0
 
     def _pass(self, us: int) -> None:
         self.world.now += us
@@ -173,6 +185,46 @@ def test_what_a_lone_client_is_told_is_true_with_leases_too(
     while ask(process, policy).allowed:
         admitted += 1
     assert admitted == decision.remaining
+
+
+@given(
+    bursts=st.tuples(st.integers(1, 200), st.integers(1, 200)),
+    steps=st.lists(st.tuples(st.integers(0, 200_000), st.integers(1, 3)), min_size=1, max_size=60),
+)
+@settings(deadline=None)
+def test_spending_says_and_takes_what_a_decision_does(
+    bursts: tuple[int, int], steps: list[tuple[int, int]]
+) -> None:
+    """One process is asked in short first, its twin never: they stay alike."""
+    policies = [Policy(name, 3000, 60, burst) for name, burst in zip("ab", bursts, strict=True)]
+    worlds = [World(), World()]
+    short, long = (world.process() for world in worlds)
+    for wait, which in steps:
+        for world in worlds:
+            world.now += wait
+        charges = [Charge(policy, "k") for number, policy in enumerate(policies) if which & 1 << number]
+        decisions = at_once(long.charge(charges))
+        told = short.spend(charges)
+
+        assert (told or numbers(at_once(short.charge(charges)))) == numbers(decisions)
+        assert told is None or all(decision.allowed for decision in decisions)
+        assert worlds[0].tats == worlds[1].tats
+
+
+def test_spending_for_several_charges_all_or_none() -> None:
+    world, wide, narrow = World(), Policy("wide", 10**6, 60), Policy("narrow", 10**6, 60, burst=3)
+    process = world.process()
+    for _ in range(50):
+        world.now += 100
+        ask(process, wide)
+    ask(process, narrow)
+    before = [process._holdings.get(name).held(world.now) for name in ("wide:k", "narrow:k")]  # type: ignore[union-attr]
+    held_alone = process.spend([Charge(wide, "k"), Charge(narrow, "k", 3)])
+    after = [process._holdings.get(name).held(world.now) for name in ("wide:k", "narrow:k")]  # type: ignore[union-attr]
+
+    assert held_alone is None
+    assert before == after
+    assert before[0] > 0
 
 
 def test_a_busy_bucket_is_asked_for_seldom_and_an_idle_one_leases_nothing() -> None:
@@ -260,7 +312,7 @@ def test_a_store_that_is_away_takes_the_leases_with_it() -> None:
 
 def test_memory_is_bounded() -> None:
     world, policy = World(), Policy("p", 10)
-    process = Leases(world, max_keys=100, clock=lambda: world.now)
+    process = Leases(world, max_keys=100, clock=lambda: world.now * 1000)
     for number in range(5000):
         ask(process, policy, f"user-{number}")
 

@@ -89,7 +89,7 @@ def test_however_late_answers_come_nothing_is_over_admitted(
 async def carry_out(policy: Policy, plan: list[tuple[str, int, int]]) -> None:
     clock, tats = Clock(), dict[str, int]()
     stores = [FarStore(clock, tats) for _ in range(PROCESSES)]
-    leases = [Leases(store, processes=PROCESSES, clock=lambda: clock.now) for store in stores]
+    leases = [Leases(store, processes=PROCESSES, clock=lambda: clock.now * 1000) for store in stores]
     asked: list[asyncio.Task[tuple[Decision, ...]]] = []
     began = clock.now
     for action, who, number in plan:
@@ -116,7 +116,7 @@ async def carry_out(policy: Policy, plan: list[tuple[str, int, int]]) -> None:
 async def test_of_many_who_ask_at_once_one_asks_for_a_lease() -> None:
     clock, tats = Clock(), dict[str, int]()
     store, policy = FarStore(clock, tats), Policy("p", 1000, 3600)
-    leases = Leases(store, clock=lambda: clock.now)
+    leases = Leases(store, clock=lambda: clock.now * 1000)
     for _ in range(3):
         asked = [asyncio.create_task(leases.charge([Charge(policy, "k")])) for _ in range(20)]
         await settle()
@@ -133,7 +133,7 @@ async def test_of_many_who_ask_at_once_one_asks_for_a_lease() -> None:
 async def test_who_gives_up_waiting_puts_back_what_was_taken_and_blocks_nobody() -> None:
     clock, tats = Clock(), dict[str, int]()
     store, wide, narrow = FarStore(clock, tats), Policy("wide", 10, 3600), Policy("narrow", 10, 3600)
-    leases = Leases(store, clock=lambda: clock.now)
+    leases = Leases(store, clock=lambda: clock.now * 1000)
     holding = leases._holding("wide:k", clock.now)
     holding.learn(clock.now, clock.now, 2 * wide.interval_us, 2 * wide.interval_us)
     both = asyncio.create_task(leases.charge([Charge(wide, "k"), Charge(narrow, "k")]))

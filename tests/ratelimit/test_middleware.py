@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from focushub_core.http import problems
 from focushub_core.ratelimit import Limiter, LocalStore, Policy, RateLimits
 from focushub_core.ratelimit.address import parse_networks
+from focushub_core.ratelimit.middleware import REMEMBERED
 
 POLICIES = [
     Policy("user", 5),
@@ -120,3 +121,41 @@ async def test_probes_are_never_limited(client: Client) -> None:
     for path in ("/health", "/livez", "/readyz", "/metrics"):
         for _ in range(5):
             assert await ask(client, path) == (200, None)
+
+
+async def test_what_is_remembered_of_a_route_is_the_bill_of_nobody_else(
+    aiohttp_free_client: Callable[[web.Application], Awaitable[Client]],
+) -> None:
+    """Two people, two methods, one after the other and again: everybody has their own permits."""
+    app = web.Application()
+    app.router.add_route("*", "/", answer)
+    writing = Policy("write", 3, methods=("POST",))
+    limits = RateLimits(Limiter(local=LocalStore(clock=lambda: 1)), [POLICIES[0], writing], user=user_of)
+    limits.install(app)
+    client = await aiohttp_free_client(app)
+    told = []
+    for method in ("GET", "POST", "GET"):
+        for who in ("ann", "bob"):
+            async with client.request(method, "/", headers={"Authorization": who}) as response:
+                told.append(response.headers["RateLimit"])
+
+    assert told == [
+        '"user";r=4;t=12', '"user";r=4;t=12',
+        '"user";r=3;t=12, "write";r=2;t=20', '"user";r=3;t=12, "write";r=2;t=20',
+        '"user";r=2;t=12', '"user";r=2;t=12',
+    ]  # fmt: skip
+
+
+async def test_what_is_remembered_of_a_route_is_bounded(
+    aiohttp_free_client: Callable[[web.Application], Awaitable[Client]],
+) -> None:
+    app = web.Application()
+    app.router.add_get("/", answer)
+    limits = RateLimits(Limiter(), POLICIES[:1], user=user_of)
+    limits.install(app)
+    client = await aiohttp_free_client(app)
+    for number in range(REMEMBERED + 10):
+        await ask(client, Authorization=str(number))
+    (place,) = limits._places.values()
+
+    assert 0 < len(place.bills) <= REMEMBERED

@@ -1,0 +1,145 @@
+"""What the gateway's filters remember of who asks for what: never somebody else's bill, and never a number too many."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from focushub_core import User
+from focushub_core.gateway.filters import Filters, Request
+from focushub_core.gateway.routes import Match
+from focushub_core.http.cors import Cors
+from focushub_core.identity.keys import KeySource
+from focushub_core.identity.verifier import Verifier
+from focushub_core.proxy.engine import Route
+from focushub_core.proxy.http1 import RequestHead
+from focushub_core.proxy.http1.fields import Fields
+from focushub_core.proxy.rewrite import Side
+from focushub_core.ratelimit import Leases, Limiter, Policy
+from focushub_core.ratelimit.address import parse_networks
+from focushub_core.ratelimit.counting import Counting
+from focushub_core.ratelimit.gcra import Grant, Want, grant
+from focushub_core.stack import ServiceEntry
+
+POLICIES = [
+    Policy("user", 5000),
+    Policy("address", 3000, by="address"),
+    Policy("login", 2000, by="address", routes=("/v1/auth/login",)),
+    Policy("write", 900, by=("user", "route"), methods=("POST",)),
+]
+NOW_US = 10**15
+
+
+class SharedStore:
+    """Gives leases, of one moment."""
+
+    def __init__(self) -> None:
+        self.tats: dict[str, int] = {}
+
+    async def reserve(self, wants: Sequence[Want], part: int) -> Grant:
+        granted = grant(wants, [max(0, self.tats.get(want.bucket, 0) - NOW_US) for want in wants], part)
+        for want, debt, lease in zip(wants, granted.debts, granted.leases, strict=True):
+            self.tats[want.bucket] = NOW_US + debt + want.need_us + lease
+        return granted
+
+    async def ping(self) -> int:
+        return 1
+
+    async def close(self) -> None:
+        pass
+
+
+async def no_keys() -> bytes:
+    raise AssertionError("no key is needed")
+
+
+class Acquainted(Verifier):
+    """Has verified the tokens of `PEOPLE` before."""
+
+    def remembered(self, token: str) -> User | None:
+        return PEOPLE[int(token)]
+
+
+def filters() -> Filters:
+    verifier = Acquainted(KeySource(no_keys), issuer="i", audience="a", clock=lambda: 1000)
+    limiter = Limiter(Leases(SharedStore(), clock=lambda: NOW_US * 1000))
+    return Filters(Cors([]), verifier, limiter, Counting(POLICIES, parse_networks("10.0.0.0/8")))
+
+
+class Asking(NamedTuple):
+    """Who asks for what, on which connection, with which of a few blocks of fields."""
+
+    path: bytes = b"/v1/tasks"
+    method: bytes = b"GET"
+    label: str = "/v1/tasks"
+    peer: bytes = b"192.0.2.1"
+    public: bool = False
+    block: int = 0
+
+
+OTHERWISE: dict[str, list[object]] = {
+    "path": [b"/v1/tasks", b"/v1/auth/login", b"/v1/auth/login/x", b"/v1/auth/logins", b"/v1/auth/\xff"],
+    "method": [b"GET", b"POST"],
+    "label": ["/v1/tasks", "/v1/auth"],
+    "peer": [b"10.0.0.1", b"192.0.2.1", b"192.0.2.2"],
+    "public": [False, True],
+    "block": [0, 1, 2, 3],
+}
+changes = st.sampled_from([(name, value) for name, values in OTHERWISE.items() for value in values])
+PEOPLE = [User(UUID(int=number), UUID(int=9), expires_at=2000) for number in range(2)]
+
+
+def blocks() -> list[Fields]:
+    """Two people's fields, those of nobody, and those of somebody whom a proxy speaks for."""
+    forwarded = [(b"x-forwarded-for", b"198.51.100.7")]
+    people = [[(b"authorization", b"Bearer %d" % number)] for number in range(2)]
+    return [Fields([], [], known, frozenset()) for known in (*people, [], forwarded)]
+
+
+async def told(asked: Filters, who: Asking, fields: Fields) -> bytes:
+    """What the answer says of limits."""
+    match = Match(ServiceEntry("any", 1, (who.label,)), who.label, who.public, False)
+    head = RequestHead(who.method, who.path, 1, fields)
+    request = Request(who.path, head, Side(b"g", who.peer, False), match, who.label)
+    found = asked.apply(request, lambda passed: Route(passed.label, told=passed.told))
+    return (found if isinstance(found, Route) else await found).told
+
+
+@given(changed=st.lists(changes, max_size=40))
+@settings(deadline=None)
+def test_what_is_remembered_of_fields_is_the_bill_of_nobody_else(changed: list[tuple[str, object]]) -> None:
+    """With shared fields, as with new ones each time, each answer says the same."""
+    asyncio.run(compare(changed))
+
+
+async def compare(changed: list[tuple[str, object]]) -> None:
+    remembering, forgetful, shared = filters(), filters(), blocks()
+    who = Asking(method=b"POST")
+    for name, value in changed:
+        who = who._replace(**{name: value})
+        fresh = blocks()[who.block]
+        forgetful._counting._remembered.clear()
+
+        assert await told(remembering, who, shared[who.block]) == await told(forgetful, who, fresh)
+    for each in (remembering, forgetful):
+        await each._limiter.close()
+
+
+async def test_each_permit_is_told_once() -> None:
+    """From the first question on, through leases that end and begin: one less each time."""
+    asked, fields = filters(), blocks()[2]
+    who = Asking(block=2)
+    lines = [await told(asked, who, fields) for _ in range(100)]
+
+    assert lines == [
+        b'RateLimit-Policy: "address";q=3000;w=60\r\nRateLimit: "address";r=%d;t=1\r\n' % left
+        for left in range(2999, 2899, -1)
+    ]
+    assert asked._limiter.tallies["address"].admitted == 100
+    assert asked._limiter.tallies["address"].leased > 80
+    await asked._limiter.close()
