@@ -13,15 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
-import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from focushub_core import deadline
 from focushub_core.direct.request import Around, Gathering, Request
 from focushub_core.direct.shortcuts import Shortcuts
-from focushub_core.http import models, problems
-from focushub_core.http.handlers import Whole
+from focushub_core.http import problems
+from focushub_core.http.handlers import VALUES, Whole, finished
 from focushub_core.proxy.engine import Answer, Asked, Route
 from focushub_core.proxy.engine.answers import JSON, refusal
 from focushub_core.proxy.rewrite import HOP_BY_HOP
@@ -29,8 +28,6 @@ from focushub_core.ratelimit import RateLimits
 from focushub_core.telemetry.observe import UNMATCHED
 
 _TIME_LEFT = deadline.HEADER.lower().encode()
-_VALUES = (msgspec.Struct, dict, list, type(None))
-"""Surely no responses; that another value is none of aiohttp's, an abstract class, takes 1 us to know."""
 _ENGINES = frozenset(
     {"content-length", "date", "server", "x-request-id", *(name.decode() for name in HOP_BY_HOP)}
 )
@@ -101,12 +98,12 @@ class Lane:
             response = await handler(request.full)
         except Exception as error:  # noqa: BLE001 - the edge of the process
             return await self.failed(error, request)
-        return await _answer_of_response(response, request, gathers=bool(self.around.app.on_response_prepare))
+        return await _answer_of(response, request, gathers=bool(self.around.app.on_response_prepare))
 
     async def failed(self, error: Exception, request: Request) -> Answer:
         """The answer to what a handler raised."""
         if isinstance(error, web.HTTPException) and error.status < 400:
-            return await _answer_of_response(error, request)
+            return await _answer_of(error, request)
         return refusal(problems.said(error, show_internals=self.show_internals), request.id)
 
 
@@ -132,31 +129,20 @@ class Way:
         try:
             coming = self._call(request) if limits is None else limits.middleware(request, self._call)
             result = await coming
-            if isinstance(result, _VALUES):
-                answer = answer_of(result, self._status)
-            elif isinstance(result, web.StreamResponse):
-                answer = await _answer_of_response(result, request)
+            if not isinstance(result, VALUES) and isinstance(result, web.StreamResponse):
+                answer = await _answer_of(result, request)
             else:
-                answer = answer_of(result, self._status)
+                status, fields, body = finished(result, self._status)
+                if body is None:
+                    answer = Answer(status, b"", tuple(fields.items()))
+                else:
+                    answer = Answer(status, body, (*fields.items(), *JSON) if fields else JSON)
         except Exception as error:  # noqa: BLE001 - the edge of the process
             answer = await lane.failed(error, request)
         return answer if limits is None else answer.with_fields(limits.told(request))
 
 
-def answer_of(result: Any, status: int) -> Answer:
-    """What a handler returned that is no response: as `respond` answers it."""
-    fields: Mapping[str, str] = {}
-    if isinstance(result, models.Answer):
-        status, fields, result = result.status or status, result.headers, result.body
-    if result is None and status in (200, 204):
-        return Answer(204, b"", tuple(fields.items()))
-    body = bytes(result) if type(result) is msgspec.Raw else models.encode(result)
-    return Answer(status, body, (*fields.items(), *JSON) if fields else JSON)
-
-
-async def _answer_of_response(
-    response: web.StreamResponse, request: Request, *, gathers: bool = False
-) -> Answer:
+async def _answer_of(response: web.StreamResponse, request: Request, *, gathers: bool = False) -> Answer:
     """``gathers``: what is done as it is prepared counts, too."""
     body = response.body if type(response) is web.Response else None
     if gathers or response.cookies or response.compression or not isinstance(body, bytes | None):

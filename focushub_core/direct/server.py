@@ -30,7 +30,7 @@ from focushub_core.telemetry.access import AccessLog
 from focushub_core.telemetry.counters import RequestCounters
 from focushub_core.telemetry.tracing import Tracer
 
-_PLAIN = frozenset({b"identity"})
+_CODING = b"content-encoding"
 
 
 class Servable(Protocol):
@@ -175,5 +175,7 @@ def _nothing(_: Asked) -> dict[Any, Any]:
 
 def _is_packed(head: RequestHead) -> bool:
     """Whether the body has to be unpacked: aiohttp does that, and counts what comes of it."""
-    fields = head.whole().fields.all
-    return any(name.lower() == b"content-encoding" and value.lower() not in _PLAIN for name, value in fields)
+    fields = head.fields
+    if type(fields.noted) is not bool:
+        fields.noted = any(line.field[0].lower() == _CODING for line in fields.lines)
+    return fields.noted or _CODING in head.more.lower()

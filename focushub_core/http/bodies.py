@@ -55,6 +55,7 @@ class BodyReader:
     async def read(self, request: web.Request) -> Any:
         """The request's body as the wanted type; raises `RequestError` as said above."""
         _require_json(request)
+        _require_known_coding(request)
         return self.decode(await read_bytes(request))
 
     def decode(self, raw: bytes) -> Any:
@@ -119,12 +120,17 @@ def _without_strings(raw: bytes) -> bytes:
 
 
 def _require_json(request: web.Request) -> None:
+    if request.headers.get("Content-Type") == "application/json":
+        return
     kind = request.content_type
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise UnsupportedMediaType("Send the body as application/json.")
     charset = request.charset
     if charset is not None and charset.lower() not in {"utf-8", "utf8"}:  # RFC 8259, 8.1
         raise UnsupportedMediaType("JSON is sent in UTF-8.")
+
+
+def _require_known_coding(request: web.Request) -> None:
     coding = request.headers.get("Content-Encoding")
     if coding is not None and coding.strip().lower() not in CODINGS:
         raise UnsupportedMediaType(

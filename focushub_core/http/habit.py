@@ -16,7 +16,7 @@ Three methods, of which it overrides what it needs:
   of ``call``. A `Call` takes the request and gives what the function returned: a value, an `Answer`, ``None``, or a
   ``web.StreamResponse``, which passes through all that is outside as it is. ``call`` reads and checks parameters
   and body and calls the function; it raises errors of `focushub_core.errors`, as a habit does.
-  What needs the finished answer calls `focushub_core.http.handlers.respond`. ``operation.providers`` has the
+  What needs the finished answer calls `focushub_core.http.handlers.finished`. ``operation.providers`` has the
   service's providers: ``operation.providers[User](request)``.
 * `Habit.describe` adds to the operation's OpenAPI: header fields it reads and answers, problems, statuses.
 

@@ -39,7 +39,8 @@ Provider = Callable[[web.Request], Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-_VALUES = (msgspec.Struct, msgspec.Raw)
+VALUES = (msgspec.Struct, msgspec.Raw, dict, list, type(None))
+"""Surely no responses."""
 
 
 class Constant(msgspec.Struct, frozen=True):
@@ -164,16 +165,23 @@ def build(
 
 def respond(result: Any, status: int) -> web.StreamResponse:
     """What a function returned as an answer; ``status`` where it says no other."""
-    headers: Mapping[str, str] | None = None
+    # a struct is asked for first: that a value is no answer of aiohttp's, an abstract class, takes 1 us to know
+    if not isinstance(result, VALUES) and isinstance(result, web.StreamResponse):
+        return result
+    status, headers, body = finished(result, status)
+    if body is None:
+        return web.Response(status=status, headers=headers)
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+
+
+def finished(result: Any, status: int) -> tuple[int, Mapping[str, str], bytes | None]:
+    """Status, header fields and JSON of what a function returned that is no response; ``None``: 204, without a body."""
+    headers: Mapping[str, str] = {}
     if isinstance(result, Answer):
         status, headers, result = result.status or status, result.headers, result.body
-    # a struct is asked for first: that a value is no answer of aiohttp's, an abstract class, takes 1 us to know
-    if not isinstance(result, _VALUES):
-        if isinstance(result, web.StreamResponse):
-            return result
-        if result is None and status in (200, 204):
-            return web.Response(status=204, headers=headers)
-    return web.Response(body=encode(result), status=status, headers=headers, content_type="application/json")
+    if result is None and status in (200, 204):
+        return 204, headers, None
+    return status, headers, bytes(result) if type(result) is msgspec.Raw else encode(result)
 
 
 def takes(route: Route, kind: type) -> bool:

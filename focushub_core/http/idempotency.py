@@ -33,11 +33,13 @@ from focushub_core.errors import BadRequest, ConfigurationError, Conflict, Inter
 from focushub_core.http.bodies import read_bytes
 from focushub_core.http.description import Description
 from focushub_core.http.habit import Call, Habit
-from focushub_core.http.handlers import respond
+from focushub_core.http.handlers import VALUES, finished
+from focushub_core.http.models import Answer
 from focushub_core.identity.user import User
 
 if TYPE_CHECKING:
     from focushub_core.http.handlers import Operation
+    from focushub_core.http.routing import Route
 
 FIELD = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -47,6 +49,7 @@ MAX_KEY = 255
 
 _KEY = re.compile(rf'"[\x20\x21\x23-\x5b\x5d-\x7e]{{1,{MAX_KEY}}}"|[\x21\x23-\x2b\x2d-\x7e]{{1,{MAX_KEY}}}')
 _PATTERN = rf"^[\x21\x23-\x2b\x2d-\x7e]{{1,{MAX_KEY}}}$"
+JSON = ("Content-Type", "application/json")
 _NOT_KEPT = frozenset({"content-length", "date", "server", "connection", "x-request-id"})
 
 _FIND = """
@@ -154,13 +157,13 @@ class Idempotent(Habit):
                         and (kept := await _begin(connection, attempt)) is not None
                     ):
                         return kept.replay(attempt)
-                    response = respond(await call(request), route.status)
-                    await _keep(connection, attempt, response)
+                    answer = _whole(await call(request), route)
+                    await _keep(connection, attempt, answer)
             except UniqueViolation as error:
                 if error.constraint == _KEY_IS_THERE:
                     raise _in_use() from None
                 raise
-            return response
+            return answer
 
         return once
 
@@ -186,20 +189,29 @@ async def _begin(connection: Connection, attempt: Attempt) -> Kept | None:
     )
 
 
-async def _keep(connection: Connection, attempt: Attempt, response: web.StreamResponse) -> None:
-    body = response.body if isinstance(response, web.Response) else None
-    if not isinstance(response, web.Response) or not isinstance(body, bytes | bytearray | None):
-        raise Internal(f"{attempt.route}: an answer that is streamed cannot be kept")
-    headers, body = _kept_headers(response.headers), bytes(body or b"")
+def _whole(result: Any, route: Route) -> Any:
+    """What a function returned: an `Answer` that says all, or a response with bytes."""
+    if isinstance(result, VALUES) or not isinstance(result, web.StreamResponse):
+        status, headers, body = finished(result, route.status)
+        return Answer(None if body is None else msgspec.Raw(body), status, headers)
+    if not isinstance(result, web.Response) or not isinstance(result.body, bytes | bytearray | None):
+        raise Internal(f"{route.method} {route.path}: an answer that is streamed cannot be kept")
+    return result
+
+
+async def _keep(connection: Connection, attempt: Attempt, answer: Any) -> None:
+    headers, body = _kept_headers(answer.headers), bytes(answer.body or b"")
+    if body and isinstance(answer, Answer):
+        headers.append(JSON)
     if len(body) <= _LARGEST:
         said = _text(msgspec.json.encode(headers).decode())
-        values = f"{_bytes(attempt.fingerprint)}, {response.status}, {said}::jsonb, {_bytes(body)}"
+        values = f"{_bytes(attempt.fingerprint)}, {answer.status}, {said}::jsonb, {_bytes(body)}"
         connection.parting = f"SELECT focushub.keep_answer({attempt.names}, {values}, {_KEPT})"
         return
     done = await connection.execute(
         _KEEP,
         *(attempt.user_id, attempt.route, attempt.key, attempt.fingerprint),
-        *(response.status, headers, body, KEPT),
+        *(answer.status, headers, body, KEPT),
     )
     if done == "INSERT 0 0":  # another one ended between our look and our lock
         raise _in_use()
