@@ -217,7 +217,9 @@ class ClientConnection(asyncio.Protocol):
             self.serving = exchange = Exchange(engine, self, head, route, self._request_id.encode())
             exchange.begin(now)
         elif route.handler is not None:
-            asked = Asked(head, b"", self.side, self._request_id, route)
+            body = b"" if self._body_over else self._reader.body_at_hand()
+            self._body_over = body is not None
+            asked = Asked(head, body or b"", self.side, self._request_id, route)
             self.serving = own = Own(engine, self, asked, route.handler)
             own.begin(now, body_over=self._body_over)
         elif route.elsewhere is not None:

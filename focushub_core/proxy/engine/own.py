@@ -138,7 +138,8 @@ class Own(Idle):
         """Read the body, or answer at once."""
         self._due = now + self._engine.timeouts.answer_s
         if body_over:
-            self.on_body_end(End())
+            if not self._asked.body or self._may_hold(len(self._asked.body)):
+                self._task = self._engine.spawn(self._answer(), Context())
         elif (self._asked.head.framing or 0) > LARGEST:
             self._client.refuse(_too_large())
         else:
@@ -147,13 +148,8 @@ class Own(Idle):
                 self._client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, data: bytes) -> None:
-        self._held += len(data)
-        self._engine.held += len(data)
-        self._parts.append(data)
-        if self._held > LARGEST:
-            self._refuse(_too_large())
-        elif self._engine.held > MOST_HELD:
-            self._refuse(Unavailable("too much is being sent at the moment", code="overloaded"))
+        if self._may_hold(len(data)):
+            self._parts.append(data)
 
     def on_body_end(self, end: End) -> None:
         self.wants_body = False
@@ -172,6 +168,18 @@ class Own(Idle):
         self._let_go()
         if self._task is not None:
             self._task.cancel()
+
+    def _may_hold(self, size: int) -> bool:
+        """Whether ``size`` more bytes of the body may be held; the request is refused if not."""
+        self._held += size
+        self._engine.held += size
+        if self._held > LARGEST:
+            self._refuse(_too_large())
+        elif self._engine.held > MOST_HELD:
+            self._refuse(Unavailable("too much is being sent at the moment", code="overloaded"))
+        else:
+            return True
+        return False
 
     def _refuse(self, error: FocusHubError) -> None:
         self.wants_body = False

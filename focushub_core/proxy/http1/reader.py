@@ -236,6 +236,17 @@ class RequestReader(_Reader):
             self._body(head.framing)
         return head
 
+    def body_at_hand(self) -> bytes | None:
+        """The short way for a body whose length is known: all of it, if it is there and nothing behind it.
+
+        Its `End` is not given any more. None: nothing was done.
+        """
+        if self._step is not _Reader._counted or len(self.rest) != self._left:
+            return None
+        body, self.rest = self.rest, b""
+        self._step = RequestReader._head
+        return body
+
     def forget(self) -> None:
         """Hold nothing that is not needed: the next message is far."""
         self._memory = Memory()
