@@ -21,6 +21,8 @@ _UNUSUAL = re.compile(rb"[^\x21-\x7e]|[%#{}]")
 
 
 _Resource = web.PlainResource | web.DynamicResource
+_KINDS = frozenset({web.PlainResource, web.DynamicResource})
+"""Whose ways of looking at a path are known; a class that is made of one of them may have its own."""
 
 
 T = TypeVar("T")
@@ -37,10 +39,9 @@ class Shortcuts(Generic[T]):
         """Paths written out that aiohttp has to look for: no variable is to take them."""
         resources: list[_Resource] = []
         for resource in app.router.resources():
-            if not isinstance(
-                resource, _Resource
-            ):  # an application within it, a folder: aiohttp looks for all
+            if type(resource) not in _KINDS:  # an application within it, a folder: aiohttp looks for all
                 return
+            assert isinstance(resource, _Resource)
             resources.append(resource)
         for resource in resources:
             shared = any(_compete(resource, other) for other in resources)

@@ -17,7 +17,7 @@ from aiohttp import WSMsgType, web
 from focushub_core import Answer, Body, Conflict, WebPart, get, post
 from focushub_core.direct.lane import Lane, Way
 from focushub_core.direct.server import Server
-from focushub_core.settings import Settings
+from focushub_core.settings import Secret, Settings
 
 Ask = Callable[..., Awaitable[bytes]]
 _DIFFERS = re.compile(rb"\r\n(Date|Server): [^\r]*")
@@ -252,6 +252,18 @@ async def test_own_routes_are_served_directly(ours: Server, monkeypatch: pytest.
     assert direct == ["/one/{word}", "/of/{word}/kind", "/none", "/livez", "unmatched"]
 
 
+async def test_an_operator_is_told_how_it_was_served() -> None:
+    """With the stack's secret; nobody else is, and the trace that a request belongs to stands in its line."""
+    secret = "s" * 32
+    server = Server(Desk(Settings(port=0, explain_secret=Secret(secret))))
+    await server.listen()
+    told = await said(server.address, request("GET /one/1", f"X-Explain: {secret}", "Connection: close"))
+    untold = await said(server.address, request("GET /one/1", "X-Explain: wrong", "Connection: close"))
+    await server.stop(1)
+    assert re.search(rb"\r\nServer-Timing: desk;dur=[0-9.]+\r\n", told)
+    assert b"Server-Timing" not in untold
+
+
 async def test_what_is_no_request_is_a_problem(ours: Server) -> None:
     answer = await said(ours.address, b"nonsense\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\n")
@@ -286,6 +298,36 @@ async def test_others_middlewares_and_signals_see_aiohttps_requests() -> None:
         await server.stop(1)
     assert seen == [web.Request]
     assert b"X-Signed: yes" in answer
+
+
+async def test_a_path_that_somebody_waits_for_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind of resource of somebody's own may look elsewhere before it knows; routes beside it are ours."""
+
+    class Waits(web.PlainResource):
+        async def resolve(self, request: web.Request) -> Any:
+            await asyncio.sleep(0)
+            return await super().resolve(request)
+
+    class Waiting(Desk):
+        def add_routes(self, app: web.Application) -> None:
+            found = Waits("/waits")
+            app.router.register_resource(found)
+            found.add_route("GET", self.plain_word)
+            super().add_routes(app)
+
+        async def plain_word(self, _: web.Request) -> web.Response:
+            return web.Response(text="waited")
+
+    server = Server(Waiting(Settings(port=0)))
+    await server.listen()
+    answers = [
+        await said(server.address, request(f"GET {path}"), LAST) for path in ("/waits", "/one/1", "/nowhere")
+    ]
+    await server.stop(1)
+    assert [re.findall(rb"HTTP/1.1 (\d+)", answer) for answer in answers] == [[b"200", b"200"]] * 2 + [
+        [b"404", b"200"]
+    ]
+    assert b"waited" in answers[0]
 
 
 async def test_a_websocket_talks(ours: Server) -> None:
