@@ -103,14 +103,14 @@ def in_a_row(draw: st.DrawFn) -> list[Lines]:
     return heads
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(in_a_row())
 def test_requests_in_a_row_are_read_as_each_alone(heads: list[Lines]) -> None:
     known(b"GET /a HTTP/1.1\r\nHost: a\r\n", heads, request_names, RequestReader)
 
 
 @pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK", b"HTTP/1.1 204 ", b"HTTP/1.0 304 Not Modified"])
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(heads=in_a_row())
 def test_answers_in_a_row_are_read_as_each_alone(first: bytes, heads: list[Lines]) -> None:
     known(first + b"\r\n", heads, response_names, ResponseReader)
