@@ -12,6 +12,7 @@ Rules that hold here:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from time import perf_counter
 
 import msgspec
@@ -25,9 +26,13 @@ from focushub_core.proxy.engine import Answer, Asked, Route
 from focushub_core.proxy.http1 import RequestHead, lines
 from focushub_core.proxy.rewrite import Side
 from focushub_core.ratelimit import Limiter
-from focushub_core.ratelimit.counting import NOTHING, Bill, Counting
+from focushub_core.ratelimit.counting import NOTHING, REMEMBERED, Bill, Counting
 from focushub_core.ratelimit.fields import numbers
 from focushub_core.ratelimit.verdict import Verdict
+
+_READ = frozenset(
+    {b"authorization", b"origin", b"access-control-request-method", b"x-forwarded-for", b"x-explain"}
+)
 
 
 class Seen(msgspec.Struct):
@@ -109,6 +114,8 @@ class Filters:
     def _read(self, head: RequestHead) -> Seen:
         seen = Seen()
         for name, value in head.fields.known:
+            if name not in _READ:
+                continue
             if name == b"authorization":
                 seen.repeated = seen.authorization is not None
                 seen.authorization = value.decode("latin-1")
@@ -150,19 +157,25 @@ class Filters:
 
     def _known(self, request: Request, user: User) -> None:
         request.user = request.seen.user = user
-        request.seen.user_text = str(user.id)
+        request.seen.user_text = _text(user.id)
 
     def _limit(self, request: Request, then: Pass) -> Route | Awaitable[Route]:
-        bill = self._bill(request) if self._limited else NOTHING
+        """Charges the request, which is mostly for what the last one with these fields was charged for."""
+        if not self._limited:
+            return self._admit(request, then)
+        counting, seen = self._counting, request.seen
+        zone = counting.zone(request.path.decode("utf-8", "replace")) if counting.by_path else ""
+        asked = (request.label, zone, request.head.method, request.side.peer, request.user)
+        bill = seen.bill if asked == seen.asked else self._bill(request, zone, asked)
         if not bill.charges:
             return self._admit(request, then)
         spent = self._limiter.spend(bill.charges)
         if spent is None:
             return self._decide(request, bill, then)
         request.told += bill.form.lines % spent
-        if request.seen.explained:
+        if seen.explained:
             request.note("limits", perf_counter(), bill.form.said(spent))
-        return self._admit(request, then)
+        return then(request) if request.rejected is None else self._admit(request, then)
 
     def _decide(self, request: Request, bill: Bill, then: Pass) -> Route | Awaitable[Route]:
         """Where leases do not pay for everything."""
@@ -174,21 +187,17 @@ class Filters:
             return self._ask(request, bill, then)
         return self._judge(request, bill, verdict, then)
 
-    def _bill(self, request: Request) -> Bill:
-        """What the request costs, which is mostly what the last one with these fields did."""
-        counting, seen, user = self._counting, request.seen, request.user
-        zone = counting.zone(request.path.decode("utf-8", "replace")) if counting.by_path else ""
-        asked = (request.label, zone, request.head.method, request.side.peer, user)
-        if asked != seen.asked:
-            seen.bill = counting.bill(
-                request.head.method.decode(),
-                zone,
-                request.label,
-                user=None if user is None else seen.user_text,
-                peer=request.side.peer.decode(),
-                forwarded=seen.forwarded,
-            )
-            seen.asked = asked
+    def _bill(self, request: Request, zone: str, asked: tuple[object, ...]) -> Bill:
+        seen = request.seen
+        seen.bill = self._counting.bill(
+            request.head.method.decode(),
+            zone,
+            request.label,
+            user=None if request.user is None else seen.user_text,
+            peer=request.side.peer.decode(),
+            forwarded=seen.forwarded,
+        )
+        seen.asked = asked
         return seen.bill
 
     async def _ask(self, request: Request, bill: Bill, then: Pass) -> Route:
@@ -224,6 +233,10 @@ class Filters:
 def refused(request: Request, error: FocusHubError) -> Route:
     """The way of a request that nobody serves."""
     return Route(request.label, refusal=error, told=request.told, notes=request.notes)
+
+
+_text = lru_cache(maxsize=REMEMBERED)(str)
+"""Of users' ids: it takes longer to write one than to find it."""
 
 
 def _fields_of(cors: Cors, origin: str | None) -> bytes:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from focushub_core.errors import Unauthorized
+from focushub_core.errors import FocusHubError, Unauthorized
 from focushub_core.identity import tokens
 from focushub_core.identity.keys import KeySource
 from focushub_core.identity.user import User
@@ -37,6 +37,24 @@ class Verifier:
     async def user_of(self, request: web.Request) -> User:
         """The user whose token came with ``request``; raises `Unauthorized`, or `Unavailable` without keys."""
         return await self.verify(bearer(request.headers.get("Authorization")))
+
+    def person(self, request: web.Request) -> str | Awaitable[str | None] | None:
+        """Whose token came with ``request``, if it is good, at once if that is known: for who counts people."""
+        authorization = request.headers.get("Authorization")
+        if authorization is None:
+            return None
+        try:
+            token = bearer(authorization)
+            user = self.remembered(token)
+        except Unauthorized:
+            return None
+        return self._person(token) if user is None else str(user.id)
+
+    async def _person(self, token: str) -> str | None:
+        try:
+            return str((await self.verify(token)).id)
+        except FocusHubError:
+            return None
 
     async def verify(self, token: str) -> User:
         """The user whom ``token`` speaks for now."""

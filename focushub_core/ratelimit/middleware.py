@@ -25,7 +25,7 @@ from multidict import istr
 
 from focushub_core.ratelimit.address import Network
 from focushub_core.ratelimit.counting import Bill, Counting, depends_on_path
-from focushub_core.ratelimit.fields import numbers
+from focushub_core.ratelimit.fields import Form, numbers
 from focushub_core.ratelimit.limiter import Limiter
 from focushub_core.ratelimit.limits import limits_of
 from focushub_core.ratelimit.policy import Policy
@@ -36,9 +36,8 @@ REMEMBERED = 256
 EXEMPT = frozenset({"/health", "/livez", "/readyz", "/metrics"})
 UNMATCHED = "unmatched"
 
-Told = tuple[tuple[str, str], ...]
-TOLD: web.RequestKey[Told] = web.RequestKey("ratelimit.told", tuple)
-"""The fields that say what is left."""
+TOLD: web.RequestKey[tuple[Form, tuple[int, ...]]] = web.RequestKey("ratelimit.told", tuple)
+"""What answers say of limits, and its numbers."""
 
 WhoIs = Callable[[web.Request], str | Awaitable[str | None] | None]
 
@@ -99,28 +98,45 @@ class RateLimits:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """An aiohttp middleware: charges the request before its handler runs, or refuses it."""
-        route = request.match_info.route
+        waiting = self.charge(request, request.match_info.route)
+        if waiting is not None:
+            await waiting
+        return await handler(request)
+
+    def charge(self, request: web.Request, route: web.AbstractRoute) -> Awaitable[None] | None:
+        """Charges a request on ``route``, at once where leases pay for it; else gives what has to be waited for.
+
+        That raises `TooManyRequests` for a request that is refused.
+        """
         place = self._places.get(route) or self._place(request, route)
         if place.exempt or (place.exempt is None and request.path in self._exempt):
-            return await handler(request)
+            return None
         user = self._user(request)
-        if user is not None and not isinstance(user, str):
-            user = await user
+        if user is None or isinstance(user, str):
+            return self._charge(request, place, user)
+        return self._charge_later(request, place, user)
+
+    def _charge(self, request: web.Request, place: Place, user: str | None) -> Awaitable[None] | None:
         bill = place.bills.get((request.method, request.remote, user)) or self._bill(request, place, user)
-        if bill.charges:
-            spent = self.limiter.spend(bill.charges)
-            if spent is not None:
-                request[TOLD] = _fields(bill, spent)
-            else:
-                await self._decide(request, bill)
-        return await handler(request)
+        if not bill.charges:
+            return None
+        spent = self.limiter.spend(bill.charges)
+        if spent is None:
+            return self._decide(request, bill)
+        request[TOLD] = bill.form, spent
+        return None
+
+    async def _charge_later(self, request: web.Request, place: Place, coming: Awaitable[str | None]) -> None:
+        waiting = self._charge(request, place, await coming)
+        if waiting is not None:
+            await waiting
 
     async def _decide(self, request: web.Request, bill: Bill) -> None:
         """What is done where leases do not pay for everything."""
         verdict = self.limiter.decide(bill.charges)
         if verdict is None:
             verdict = await self.limiter.check(bill.charges)
-        request[TOLD] = _fields(bill, numbers(verdict.decisions))
+        request[TOLD] = bill.form, numbers(verdict.decisions)
         verdict.enforce()
 
     def _place(self, request: web.Request, route: web.AbstractRoute) -> Place:
@@ -153,18 +169,26 @@ class RateLimits:
 
     async def add_fields(self, request: web.Request, response: web.StreamResponse) -> None:
         """A signal for ``on_response_prepare``."""
-        for name, value in self.told(request):
-            response.headers.add(name, value)  # added: one behind a gateway may have told its own
+        try:
+            form, left = request[TOLD]
+        except KeyError:
+            return
+        response.headers.add(POLICIES, form.policies)  # added: one behind a gateway may have told its own
+        response.headers.add(LIMITS, form.limits % left)
 
-    def told(self, request: web.Request) -> Told:
-        """The fields that say what `middleware` found."""
-        found: Told = request.get(TOLD, ())
-        return found
+    def told(self, request: web.Request) -> tuple[tuple[str, str], ...]:
+        """The fields that say what `charge` found."""
+        found = request.get(TOLD)
+        if found is None:
+            return ()
+        form, left = found
+        return (POLICIES, form.policies), (LIMITS, form.limits % left)
+
+    def lines(self, request: web.Request) -> bytes:
+        """As `told`, for who writes field lines."""
+        found = request.get(TOLD)
+        return found[0].lines % found[1] if found is not None else b""
 
     async def _while_running(self, _: web.Application) -> AsyncIterator[None]:
         yield
         await self.limiter.close()
-
-
-def _fields(bill: Bill, left: tuple[int, ...]) -> Told:
-    return (POLICIES, bill.form.policies), (LIMITS, bill.form.limits % left)

@@ -1,6 +1,7 @@
 """From `Authorization` to the user."""
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from uuid_utils.compat import uuid7
 
 from focushub_core import Unauthorized
@@ -58,3 +59,27 @@ async def test_the_memory_is_bounded(monkeypatch):
     for _ in range(10):
         await subject.verify(mint.token(uuid7(), now=clock.now))
     assert len(subject._known) == 3
+
+
+async def test_whose_token_it_is_is_said_at_once_if_it_was_verified_before():
+    mint, clock = TokenMint(), Clock()
+    subject, ann = a_verifier(mint, clock), uuid7()
+    request = make_mocked_request(
+        "GET", "/", headers={"Authorization": f"Bearer {mint.token(ann, now=clock.now)}"}
+    )
+    assert await subject.person(request) == str(ann)
+
+    assert subject.person(request) == str(ann)
+    clock.now += 600 + tokens.LEEWAY
+    assert subject.person(request) is None
+
+
+@pytest.mark.parametrize("fields", [{}, {"Authorization": "Basic abc"}])
+def test_who_sends_no_token_is_nobody(fields):
+    assert a_verifier(TokenMint(), Clock()).person(make_mocked_request("GET", "/", headers=fields)) is None
+
+
+async def test_a_token_that_is_not_good_is_nobodys():
+    request = make_mocked_request("GET", "/", headers={"Authorization": "Bearer abc"})
+
+    assert await a_verifier(TokenMint(), Clock()).person(request) is None

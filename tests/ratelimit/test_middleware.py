@@ -159,3 +159,32 @@ async def test_what_is_remembered_of_a_route_is_bounded(
     (place,) = limits._places.values()
 
     assert 0 < len(place.bills) <= REMEMBERED
+
+
+async def test_somebody_who_has_to_be_waited_for_is_limited_as_well(
+    aiohttp_free_client: Callable[[web.Application], Awaitable[Client]],
+) -> None:
+    """Who it is may be known at once or later; as text and as field lines the same is told."""
+
+    async def later(request: web.Request) -> str | None:
+        return user_of(request)
+
+    async def lines(request: web.Request) -> web.Response:
+        return web.Response(body=limits.lines(request))
+
+    app = web.Application(middlewares=[problems.middleware(show_internals=False)])
+    app.router.add_get("/", lines)
+    app.router.add_get("/health", lines)
+    limits = RateLimits(Limiter(local=LocalStore(clock=lambda: 1)), POLICIES, user=later)
+    limits.install(app)
+    client = await aiohttp_free_client(app)
+    for left in range(4, -1, -1):
+        async with client.get("/", headers={"Authorization": "ann"}) as response:
+            assert response.headers["RateLimit"] == f'"user";r={left};t=12'
+            assert (
+                await response.text()
+                == f'RateLimit-Policy: "user";q=5;w=60\r\nRateLimit: "user";r={left};t=12\r\n'
+            )
+    assert (await ask(client, Authorization="ann"))[0] == 429
+    async with client.get("/health") as response:
+        assert await response.read() == b""
