@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
 from uuid_utils.compat import uuid7
 
 from focushub_core import ConfigurationError, Service, User, get, limit
+from focushub_core.direct.server import Server
 from focushub_core.settings import load
 from focushub_core.testing import TokenMint
 
@@ -40,13 +42,24 @@ class Notes(Service):
         return {}
 
 
-@pytest_asyncio.fixture
-async def start() -> AsyncIterator[Callable[..., Awaitable[Ask]]]:
+@pytest_asyncio.fixture(params=["directly", "by aiohttp"])
+async def start(request: pytest.FixtureRequest) -> AsyncIterator[Callable[..., Awaitable[Ask]]]:
+    """Serves the service in both ways that there are."""
     async with AsyncExitStack() as running:
 
+        async def listening(service: Service) -> str:
+            if request.param == "by aiohttp":
+                return str(
+                    (await running.enter_async_context(TestServer(service.application()))).make_url("/")
+                )
+            server = Server(service)
+            running.push_async_callback(server.stop, 0)
+            await server.listen()
+            return "http://{}:{}/".format(*server.address)
+
         async def start(**environ: str) -> Ask:
-            service = Notes(load(Notes.settings_type, owner="note", environ=environ))
-            client = await running.enter_async_context(TestClient(TestServer(service.application())))
+            service = Notes(load(Notes.settings_type, owner="note", environ={"PORT": "0"} | environ))
+            client = await running.enter_async_context(ClientSession(await listening(service)))
 
             async def ask(path: str, token: str | None = None) -> Any:
                 headers = {"Authorization": f"Bearer {token}"} if token else {}
