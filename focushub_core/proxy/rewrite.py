@@ -85,12 +85,13 @@ _FLEETING = frozenset(
 
 def request_names() -> Names:
     """For the reader of requests."""
-    return Names(_in_requests, fleeting=_FLEETING, aside=b"X-Request-Id", gaps=True)
+    gaps = (b"content-length", b"idempotency-key")
+    return Names(_in_requests, fleeting=_FLEETING, aside=b"X-Request-Id", gaps=gaps)
 
 
 def response_names() -> Names:
     """For the reader of answers."""
-    return Names(_in_responses, fleeting=_FLEETING, aside=b"X-Request-Id", gaps=True)
+    return Names(_in_responses, fleeting=_FLEETING, aside=b"X-Request-Id", gaps=(b"content-length",))
 
 
 def request_block(head: RequestHead, side: Side, request_id: bytes, more: bytes = b"") -> bytes:

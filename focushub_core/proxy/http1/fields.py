@@ -53,12 +53,19 @@ class Fields(msgspec.Struct, eq=False):
         return None
 
     def only(self, kept: list[Line]) -> Fields:
-        """These of the lines."""
-        return _fields(kept)
+        """These of the lines; what the others meant is still ``meant``."""
+        fields = _fields(kept)
+        fields.meant = self.meant
+        return fields
 
     def and_also(self, written: bytes) -> Fields:
-        """With further lines that mean nothing here, as they are written."""
-        return _fields([*self.lines, *map(_rewritten, written.splitlines(keepends=True))])
+        """With lines that `only` left out, as they are written."""
+        return _fields([*self.lines, *map(self._rewritten, written.splitlines(keepends=True))])
+
+    def _rewritten(self, written: bytes) -> Line:
+        name, _, value = written.removesuffix(b"\r\n").partition(b": ")
+        meant = lower if (lower := name.lower()) in self.meant else b""
+        return Line(meant, (meant, value), (name, value), written)
 
     @property
     def all(self) -> list[Field]:
@@ -79,12 +86,6 @@ def _fields(lines: list[Line]) -> Fields:
     plain = [line.written for line in lines if not line.meant]
     others = [line.known for line in lines if line.meant]
     return Fields(lines, plain, others, frozenset([meant for meant, _ in others]))
-
-
-def _rewritten(written: bytes) -> Line:
-    name, _, value = written.partition(b": ")
-    field = (name, value.removesuffix(b"\r\n"))
-    return Line(b"", (b"", field[1]), field, written)
 
 
 def _read(text: bytes, names: Names) -> Line:

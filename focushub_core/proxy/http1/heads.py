@@ -80,13 +80,19 @@ class RequestHead(msgspec.Struct, eq=False):
         self.words = (self.method.decode(), path[: path.index("?")] if "?" in path else path)
         return self.words
 
+    def measured(self, length: int) -> None:
+        """``Content-Length`` says so."""
+        self.framing = length
+
     def whole(self) -> RequestHead:
         """The same head, with all lines among its ``fields``."""
-        return (
-            msgspec.structs.replace(self, fields=self.fields.and_also(self.more), more=b"")
-            if self.more
-            else self
-        )
+        lines = self.more
+        length = self.framing if b"content-length" in self.fields.meant else None
+        if length is not None and not any(line.meant == b"content-length" for line in self.fields.lines):
+            lines += b"Content-Length: %d\r\n" % length
+        if not lines:
+            return self
+        return msgspec.structs.replace(self, fields=self.fields.and_also(lines), more=b"")
 
 
 class ResponseHead(msgspec.Struct, eq=False):
@@ -109,6 +115,12 @@ class ResponseHead(msgspec.Struct, eq=False):
     """Further field lines, as they are written: those that change from one answer to the next (`Memory`)."""
     written: tuple[object, bytes, bytes] | None = None
     """For who rewrites it, to remember what came of it."""
+
+    def measured(self, length: int) -> None:
+        """``Content-Length`` says so."""
+        self.said = self.length = length
+        if self.framing is not None:
+            self.framing = length
 
 
 H = TypeVar("H", RequestHead, ResponseHead)
@@ -167,18 +179,16 @@ def _known(text: bytes, memory: Memory[H]) -> H | None:
     if filled is None:
         return None
     head.more, length = filled
-    if length >= 0 and isinstance(head, ResponseHead):
-        head.said = head.length = length
-        if head.framing is not None:
-            head.framing = length
+    if length >= 0:
+        head.measured(length)
     return head
 
 
 def _learned(text: bytes, first: int, head: H, memory: Memory[H], names: Names) -> H:
     """``head``, which was read from ``text``, or the same with gaps; its fields begin at the line ``first``."""
-    numbers = memory.differing(text) if names.gaps else []
+    numbers = [] if names.gaps is None else memory.differing(text)
     memory.keep(text, head)
-    if not numbers or numbers[0] < first:
+    if names.gaps is None or not numbers or numbers[0] < first:
         return head
     lines = head.fields.lines
     changing = [lines[number - first] for number in numbers]
@@ -186,8 +196,7 @@ def _learned(text: bytes, first: int, head: H, memory: Memory[H], names: Names) 
     # RFC 9110 section 5.3: "a proxy MUST NOT change the order of these field line values", those of one name: so no
     # other line may have the name of one that changes
     fixed = {line.field[0].lower() for line in kept}.union(head.options)
-    allowed = (b"", b"content-length") if isinstance(head, ResponseHead) else (b"",)
-    if any(line.meant not in allowed or line.field[0].lower() in fixed for line in changing):
+    if any(line.meant not in names.gaps or line.field[0].lower() in fixed for line in changing):
         return head
     if (gaps := gaps_at(text, numbers)) is None:
         return head

@@ -5,9 +5,9 @@ Rules that hold here:
 * Who sends many messages on one connection mostly sends the same head again, to the byte; what the same bytes mean
   does not have to be found out again. Nothing else is assumed: one byte differs, and all is read.
 * Some lines are other ones each time: an ``ETag``, what is left of a limit. Two heads in a row that differ only in the
-  values of lines that mean nothing to their reader show where such values stand: `Gaps`. The next head is known if all
-  around the gaps is the same to the byte, and if what fills them are values that are no more than that.
-* ``Content-Length`` of an answer may be such a line, too; what fills it has to be a length.
+  values of lines that mean nothing to their reader, or what `Names.gaps` says, show where such values stand: `Gaps`.
+  The next head is known if all around the gaps is the same to the byte, and if what fills them is a value, no more.
+* ``Content-Length`` may be such a line, too; what fills it has to be a length.
 """
 
 from __future__ import annotations

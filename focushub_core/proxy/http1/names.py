@@ -42,15 +42,15 @@ class Names(dict[bytes, bytes]):
         *,
         fleeting: Collection[bytes] = (),
         aside: bytes = b"",
-        gaps: bool = False,
+        gaps: Collection[bytes] | None = None,
     ) -> None:
         super().__init__()
         self._known = known
         self._fleeting = frozenset(fleeting)
         self.aside = b"\r\n%b: " % aside if aside else b""
         """The beginning of the line that is another one in each request, and is set aside (`RequestHead.aside`)."""
-        self.gaps = gaps
-        """Whether lines that change from one head to the next may be told apart from the others (`Memory`)."""
+        self.gaps = None if gaps is None else frozenset({b"", *gaps})
+        """What lines may mean that change from one head to the next (`Memory`): nothing, or what is read elsewhere."""
         self.heads: dict[bytes, RequestHead] = {}
         """Heads that were read before, by all their field lines. They hold tokens: `forget` them now and then."""
         self._held = 0

@@ -116,7 +116,7 @@ def compare_remembered(data: bytes, names: Names, memory: Memory[RequestHead]) -
 def _told(head: RequestHead, message: Message) -> tuple[object, ...]:
     flags = (head.minor, head.framing, head.expects, head.upgrade, head.options, head.keeps, head.aside)
     plain = sorted(head.fields.plain, key=lambda line: line.partition(b":")[0].lower())
-    return head.host, flags, plain, head.fields.known, head.fields.meant, message
+    return head.host, flags, plain, _by_name(head.fields.known), head.fields.meant, message
 
 
 def _compare(data: bytes, found: list[tuple[RequestHead, Message]]) -> int:

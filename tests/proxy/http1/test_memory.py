@@ -18,10 +18,12 @@ from focushub_core.proxy.http1 import (
     ResponseReader,
 )
 from focushub_core.proxy.http1.memory import Memory
+from focushub_core.proxy.replay import replayable
 from focushub_core.proxy.rewrite import (
     Side,
     request_block,
     request_names,
+    request_to,
     response_names,
     whole_answer,
 )
@@ -29,6 +31,7 @@ from focushub_core.proxy.rewrite import (
 NAMES = (
     b"ETag", b"etag", b"RateLimit", b"X-A", b"x-a", b"X-User-Id", b"X_User_Id", b"X-Request-Id", b"Date", b"Via",
     b"Connection", b"Content-Length", b"Set-Cookie", b"X-Forwarded-For", b"Authorization",
+    b"Idempotency-Key", b"Transfer-Encoding",
 )  # fmt: skip
 VALUES = (
     b"1", b"2", b"17", b'"user";r=59;t=3', b"a b", b" a", b"a ", b"\ta", b"", b"close", b"keep-alive, x-a", b"ETAG",
@@ -40,6 +43,10 @@ SIDE = Side(b"lb", b"192.0.2.1", False)
 Lines = list[tuple[bytes, bytes]]
 
 
+def by_name(field: tuple[bytes, bytes]) -> bytes:
+    return field[0].lower()
+
+
 def seen(head: RequestHead | ResponseHead) -> tuple[object, ...]:
     """All that it says, and what is written of it; the order of lines with other names aside."""
     if isinstance(head, RequestHead):
@@ -47,8 +54,8 @@ def seen(head: RequestHead | ResponseHead) -> tuple[object, ...]:
         own = (head.method, head.target, head.host, head.framing, head.expects, head.aside)
         whole = head.whole()
         assert sorted(request_block(whole, SIDE, b"id").splitlines()) == sorted(block.splitlines())
-        fields = sorted(whole.fields.all, key=lambda field: field[0].lower())
-        return own, head.options, head.keeps, head.fields.known, head.fields.meant, fields
+        fields, meaning = (sorted(each, key=by_name) for each in (whole.fields.all, whole.fields.known))
+        return own, head.options, head.keeps, meaning, head.fields.meant, whole.fields.meant, fields
     written = whole_answer(head, b"lb", b"id", lambda: b"now", b"", b"")
     lines = sorted(written.splitlines(), key=lambda line: line.partition(b":")[0].lower())
     others = [field for field in head.fields.known if field[0] != b"content-length"]  # which `said` tells
@@ -90,7 +97,7 @@ def known(first: bytes, heads: Sequence[Lines], names: Callable[[], Names], kind
 @st.composite
 def in_a_row(draw: st.DrawFn) -> list[Lines]:
     """Heads with mostly the same lines, of which some change."""
-    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=7))
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=7, unique=draw(st.booleans())))
     lines = [(name, draw(st.sampled_from(PLAIN))) for name in names]
     changing = draw(st.lists(st.integers(0, len(names) - 1), max_size=3))
     heads = []
@@ -141,7 +148,7 @@ def test_up_to_four_lines_may_change(changing: tuple[int, ...]) -> None:
 def test_a_line_that_means_something_or_has_its_place_is_no_gap(
     before: bytes, line: bytes, behind: bytes
 ) -> None:
-    reader = ResponseReader(Names(lambda lower: lower if lower in (b"via", b"x-user-id") else b"", gaps=True))
+    reader = ResponseReader(Names(lambda lower: lower if lower in (b"via", b"x-user-id") else b"", gaps=()))
     for value in (b"1", b"2", b"1"):
         reader.expect(b"GET")
         reader.receive(b"HTTP/1.1 304 Not Modified\r\n%b%b: %b\r\n%b\r\n" % (before, line, value, behind))
@@ -226,3 +233,20 @@ def test_who_never_sends_two_heads_that_are_alike_is_seldom_looked_at_for_gaps()
         memory.text = b"a: %d" % (number - 1)
         tried += bool(memory.differing(b"a: %d" % number))
     assert 8 < tried < 40
+
+
+def test_a_body_of_another_length_with_another_key_is_known_by_all_else() -> None:
+    names, memory = request_names(), Memory[RequestHead]()
+    for length, key in ((3, b"a-1"), (14, b"a-2"), (5, b"a-3"), (0, b"a-4")):
+        reader = RequestReader(names)
+        reader._memory = memory
+        lines = b"Idempotency-Key: %b\r\nContent-Length: %d\r\n" % (key, length)
+        head = reader.start(b"POST /v1/tasks HTTP/1.1\r\nHost: a\r\n%b\r\n%b" % (lines, b"x" * length))
+        assert head is not None
+        assert (head.framing, reader.rest) == (length, b"x" * length)
+        assert replayable(head, ("/v1/tasks",))
+        assert b"Idempotency-Key: %b\r\n" % key in request_to(head, SIDE, b"id", b"", b"")
+        whole = head.whole()
+        assert whole.fields.first(b"idempotency-key") == key.decode()
+        assert whole.fields.first(b"content-length") == str(length)
+    assert memory.gaps is not None
