@@ -102,8 +102,12 @@ class Local(Runtime):
 
 
 def free_offset() -> int:
-    """A port offset at which every HTTP port of a stack is free."""
-    for offset in range(200, 20000, 200):
+    """A port offset at which every HTTP port of a stack is free, and no other process' that runs tests meanwhile.
+
+    They lie below those that `free_port` gives to servers, which could else take one before the part that it is for.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 2
+    for offset in range(200 + 40 * worker, 1900, 200):
         if all(_is_free(port + offset) for port in HTTP_PORTS):
             return offset
     raise AssertionError("no free ports")
