@@ -67,6 +67,17 @@ def test_another_method_is_left_to_aiohttp() -> None:
     assert Shortcuts(application(("GET", "/v1/notes")), template).find(b"PUT", b"/v1/notes") is None
 
 
+def test_a_resource_of_ones_own_is_left_to_aiohttp() -> None:
+    class Own(web.PlainResource):
+        """May look at more than the path."""
+
+    app = web.Application()
+    own = Own("/v1/notes")
+    app.router.register_resource(own)
+    own.add_route("GET", handle)
+    assert Shortcuts(app, template).find(b"GET", b"/v1/notes") is None
+
+
 @given(
     st.lists(
         st.tuples(
