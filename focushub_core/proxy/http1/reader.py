@@ -224,7 +224,8 @@ class RequestReader(_Reader):
         if memory.last is not None and memory.raw:
             if data == memory.raw and not memory.last.aside:
                 return memory.last
-            if (head := known_but_for_aside(data, self._names, memory)) is not None:
+            head = known_but_for_aside(data, self._names, memory)
+            if head is not None and len(data) <= self._limits.head:
                 return head
         end = data.find(b"\r\n\r\n") + 4
         if end == 3 or end > self._limits.head:

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from focushub_core.proxy.http1 import (
+    HeadTooLarge,
+    Limits,
     Names,
     ProtocolError,
     RequestHead,
@@ -250,3 +252,14 @@ def test_a_body_of_another_length_with_another_key_is_known_by_all_else() -> Non
         assert whole.fields.first(b"idempotency-key") == key.decode()
         assert whole.fields.first(b"content-length") == str(length)
     assert memory.gaps is not None
+
+
+def test_a_known_head_that_is_too_large_with_what_is_set_aside_is_refused() -> None:
+    reader, lines = RequestReader(request_names(), Limits(head=100)), b"X-A: " + b"a" * 20 + b"\r\n"
+    assert reader.start(LINE + HOST + lines + ID + b"\r\n") is not None
+    too_large = LINE + HOST + lines + ID.replace(b"3c", b"3c" * 10) + b"\r\n"
+    assert len(too_large) > 100
+    assert reader.start(too_large) is None
+    reader.receive(too_large)
+    with pytest.raises(HeadTooLarge):
+        reader.next()
