@@ -60,7 +60,10 @@ class Fields(msgspec.Struct, eq=False):
 
     def and_also(self, written: bytes) -> Fields:
         """With lines that `only` left out, as they are written."""
-        return _fields([*self.lines, *map(self._rewritten, written.splitlines(keepends=True))])
+        lines = [self._rewritten(line) for line in written.splitlines(keepends=True)]
+        plain = [line.written for line in lines if not line.meant]
+        known = [line.known for line in lines if line.meant]
+        return Fields(self.lines + lines, self.plain + plain, self.known + known, self.meant)
 
     def _rewritten(self, written: bytes) -> Line:
         name, _, value = written.removesuffix(b"\r\n").partition(b": ")

@@ -88,11 +88,13 @@ class RequestHead(msgspec.Struct, eq=False):
         """The same head, with all lines among its ``fields``."""
         lines = self.more
         length = self.framing if b"content-length" in self.fields.meant else None
-        if length is not None and not any(line.meant == b"content-length" for line in self.fields.lines):
+        if length is not None and all(meant != b"content-length" for meant, _ in self.fields.known):
             lines += b"Content-Length: %d\r\n" % length
         if not lines:
             return self
-        return msgspec.structs.replace(self, fields=self.fields.and_also(lines), more=b"")
+        whole = copy(self)
+        whole.fields, whole.more = self.fields.and_also(lines), b""
+        return whole
 
 
 class ResponseHead(msgspec.Struct, eq=False):
