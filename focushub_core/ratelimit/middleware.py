@@ -54,10 +54,12 @@ def template_of(request: web.Request) -> str:
 
 class Place(NamedTuple):
     """A route: whether it is never limited (None: for some of its paths), its template, whether its limits depend on
-    more of a request than method, peer and user, and those that its handler brings along; bills by these three."""
+    who asks, whether on more of a request than that, method and peer, and those that its handler brings along; bills
+    by method, peer and user."""
 
     exempt: bool | None
     template: str
+    personal: bool
     varied: bool
     brought: tuple[Policy, ...]
     bills: dict[tuple[str, str | None, str | None], Bill]
@@ -111,7 +113,7 @@ class RateLimits:
         place = self._places.get(route) or self._place(request, route)
         if place.exempt or (place.exempt is None and request.path in self._exempt):
             return None
-        user = self._user(request)
+        user = self._user(request) if place.personal else None
         if user is None or isinstance(user, str):
             return self._charge(request, place, user)
         return self._charge_later(request, place, user)
@@ -144,7 +146,9 @@ class RateLimits:
         brought = limits_of(route.handler)
         exempt = request.path in self._exempt if isinstance(route.resource, web.PlainResource) else None
         of_all = bool(self._counting.by_path or self._counting.trusted or self._route is not template_of)
-        place = Place(exempt, template_of(request), of_all or depends_on_path(brought), brought, {})
+        personal = bool(self.policies) or any("user" in each.kinds or each.exempt_users for each in brought)
+        varied = of_all or depends_on_path(brought)
+        place = Place(exempt, template_of(request), personal, varied, brought, {})
         if isinstance(route.resource, web.PlainResource | web.DynamicResource):
             self._places[route] = place
         return place

@@ -147,3 +147,18 @@ async def test_two_limiters_on_one_redis_share_their_buckets(valkey_url: str) ->
         await limiter.close()
 
     assert admitted == 100
+
+
+async def test_nobody_asks_who_it_is_where_only_addresses_count() -> None:
+    def unasked(request: web.Request) -> str | None:
+        raise AssertionError("it does not matter who it is")
+
+    @limit("2/minute", by="address")
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response()
+
+    app = web.Application(middlewares=[problems.middleware(show_internals=False)])
+    app.router.add_get("/", handler)
+    RateLimits(Limiter(local=LocalStore(clock=lambda: 1)), user=unasked).install(app)
+    async with TestClient(TestServer(app)) as client:
+        assert await statuses(client, 3, "GET", "/", "ann") == [200, 200, 429]
