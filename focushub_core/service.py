@@ -244,17 +244,11 @@ class Service(WebPart):
         register(lambda: metrics.families(limiter), self.metrics.registry)
         self.shown["limits"] = limiter.state
         return RateLimits(
-            limiter, user=self._person, trusted=parse_networks(self.settings.trusted_proxies), exempt=QUIET
+            limiter,
+            user=self.verifier.person,
+            trusted=parse_networks(self.settings.trusted_proxies),
+            exempt=QUIET,
         )
-
-    async def _person(self, request: web.Request) -> str | None:
-        """Whose token came with the request, if it is good; a handler that needs one refuses it by itself."""
-        if "Authorization" not in request.headers:
-            return None
-        try:
-            return str((await self.verifier.user_of(request)).id)
-        except FocusHubError:
-            return None
 
     def _verifier(self) -> Verifier:
         return Verifier(

@@ -127,8 +127,11 @@ class Way:
         lane.begin(asked)
         request: Any = Request(asked, lane.around, self._route)
         try:
-            coming = self._call(request) if limits is None else limits.middleware(request, self._call)
-            result = await coming
+            if limits is not None:
+                waiting = limits.charge(request, self._route)
+                if waiting is not None:
+                    await waiting
+            result = await self._call(request)
             if not isinstance(result, VALUES) and isinstance(result, web.StreamResponse):
                 answer = await _answer_of(result, request)
             else:
@@ -139,7 +142,7 @@ class Way:
                     answer = Answer(status, body, (*fields.items(), *JSON) if fields else JSON)
         except Exception as error:  # noqa: BLE001 - the edge of the process
             answer = await lane.failed(error, request)
-        return answer if limits is None else answer.with_fields(limits.told(request))
+        return answer if limits is None else answer.with_lines(limits.lines(request))
 
 
 async def _answer_of(response: web.StreamResponse, request: Request, *, gathers: bool = False) -> Answer:

@@ -180,16 +180,8 @@ class RateLimits:
         response.headers.add(POLICIES, form.policies)  # added: one behind a gateway may have told its own
         response.headers.add(LIMITS, form.limits % left)
 
-    def told(self, request: web.Request) -> tuple[tuple[str, str], ...]:
-        """The fields that say what `charge` found."""
-        found = request.get(TOLD)
-        if found is None:
-            return ()
-        form, left = found
-        return (POLICIES, form.policies), (LIMITS, form.limits % left)
-
     def lines(self, request: web.Request) -> bytes:
-        """As `told`, for who writes field lines."""
+        """The field lines that say what `charge` found."""
         found = request.get(TOLD)
         return found[0].lines % found[1] if found is not None else b""
 

@@ -26,6 +26,8 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     body: bytes = b""
     fields: Collection[tuple[str, str]] = ()
+    lines: bytes = b""
+    """Further field lines, as they are written."""
 
     def checked(self) -> Self:
         """The same; `ValueError` where a field is more than a line: a handler may have put in what a client said."""
@@ -36,14 +38,15 @@ class Answer(msgspec.Struct, frozen=True):
             raise ValueError(f"the field {wrong[0]!r} holds what ends a line")
         return self
 
-    def with_fields(self, more: Collection[tuple[str, str]]) -> Self:
-        """The same with ``more`` fields."""
-        return msgspec.structs.replace(self, fields=(*self.fields, *more)) if more else self
+    def with_lines(self, lines: bytes) -> Self:
+        """The same with further field lines."""
+        return type(self)(self.status, self.body, self.fields, self.lines + lines) if lines else self
 
     def written(self, request_id: bytes, told: bytes, *, bodiless: bool, close: bool) -> bytes:
         """As it goes to the client, with the lines ``told``; ``bodiless`` where it answers HEAD."""
-        block = b"%bDate: %b\r\nX-Request-Id: %b\r\n%b%b" % (
+        block = b"%b%bDate: %b\r\nX-Request-Id: %b\r\n%b%b" % (
             _JSON_BLOCK if self.fields is JSON else _block(self.fields),
+            self.lines,
             date(),
             request_id,
             told,
