@@ -55,6 +55,7 @@ class WebPart(RoutedPart):
     def application(self) -> web.Application:
         """The part as an aiohttp application."""
         self.access = AccessLog(self.instance)
+        self.access.enabled &= self.observed
         self.traces = self.tracer() if self.observed else None
         around, inner = self._edge(), list(self.middlewares())
         self._is_all_its_own = all(

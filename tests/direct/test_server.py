@@ -252,6 +252,22 @@ async def test_own_routes_are_served_directly(ours: Server, monkeypatch: pytest.
     assert direct == ["/one/{word}", "/of/{word}/kind", "/none", "/livez", "unmatched"]
 
 
+@pytest.mark.parametrize("observed", [True, False])
+async def test_a_part_that_is_not_observed_says_nothing(
+    observed: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Desk, "observed", observed)
+    caplog.set_level("INFO")
+    part = Desk(Settings(port=0))
+    server = Server(part)
+    await server.listen()
+    await said(server.address, LAST)
+    await server.stop(1)
+    lines = [record for record in caplog.records if record.name == "focushub.access"]
+    assert bool(lines) is observed
+    assert (b"/one/{word}" in part.metrics.render()) is observed
+
+
 async def test_an_operator_is_told_how_it_was_served() -> None:
     """With the stack's secret; nobody else is, and the trace that a request belongs to stands in its line."""
     secret = "s" * 32
