@@ -95,6 +95,8 @@ class Request:
         if self._headers is None:
             fields = _texts(self._asked, self._around).fields.copy()
             fields[_ID] = self._asked.request_id
+            if self._asked.head.more:
+                fields.extend((name.decode(), value.decode()) for name, value in self._asked.head.changing())
             self._headers = CIMultiDictProxy(fields)
         return self._headers
 
@@ -152,7 +154,7 @@ class Request:
         return getattr(self.full, name)
 
     def _kind(self) -> tuple[str, str | None]:
-        said = _texts(self._asked, self._around).fields.get("Content-Type")
+        said = self.headers.get("Content-Type")
         return (_UNKNOWN_KIND, None) if said is None else _kind_of(said)
 
     def _made(self) -> web.Request:
@@ -162,7 +164,7 @@ class Request:
             self.raw_path,
             _VERSIONS[head.minor],
             self.headers,
-            _texts(asked, around).raw,
+            (*_texts(asked, around).raw, *head.changing()),
             not head.keeps,
             None,
             False,
@@ -225,7 +227,8 @@ _WHOLE = "this route answers as a whole: return a web.Response"
 
 
 class _Texts(NamedTuple):
-    """A head's fields as aiohttp has them, for peers that are ``believed`` or for others; without the request's id."""
+    """A head's fields as aiohttp has them, for peers that are ``believed`` or for others; without the request's id and
+    what changes from one request to the next (`RequestHead.changing`)."""
 
     fields: CIMultiDict[str]
     raw: tuple[tuple[bytes, bytes], ...]

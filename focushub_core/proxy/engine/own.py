@@ -126,7 +126,6 @@ class Own(Idle):
     def __init__(self, engine: Engine, client: ClientConnection, asked: Asked, handler: Handler) -> None:
         self._engine = engine
         self._client = client
-        asked.head = asked.head.whole()
         self._asked = asked
         self._handler = handler
         self._parts: list[bytes] = []

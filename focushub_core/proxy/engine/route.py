@@ -15,7 +15,7 @@ from focushub_core.proxy.rewrite import Side
 
 
 class Asked(msgspec.Struct):
-    """A request, read whole, for a route of the part's own."""
+    """A request, read whole, for a route of the part's own. All its fields are those of ``head.whole()``."""
 
     head: RequestHead
     body: bytes

@@ -20,7 +20,7 @@ from focushub_core.proxy.http1.errors import (
     TargetTooLong,
     VersionNotSupported,
 )
-from focushub_core.proxy.http1.fields import Fields, read_fields
+from focushub_core.proxy.http1.fields import Field, Fields, read_fields
 from focushub_core.proxy.http1.memory import Memory, gaps_at
 from focushub_core.proxy.http1.names import Names
 
@@ -83,6 +83,11 @@ class RequestHead(msgspec.Struct, eq=False):
     def measured(self, length: int) -> None:
         """``Content-Length`` says so."""
         self.framing = length
+
+    def changing(self) -> list[Field]:
+        """The fields that are not among ``fields``: those of ``more``."""
+        lines = self.more.split(b"\r\n")[:-1]
+        return [(name, value) for name, _, value in [line.partition(b": ") for line in lines]]
 
     def whole(self) -> RequestHead:
         """The same head, with all lines among its ``fields``."""
