@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack
 from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
+import msgspec
 from aiohttp import web
 
 from focushub_core import settings as settings_module
@@ -26,9 +27,9 @@ from focushub_core.errors import ConfigurationError, FocusHubError, NotFound
 from focushub_core.gateway import documents
 from focushub_core.gateway.aggregate import Aggregate, Reply, Section, gather
 from focushub_core.gateway.documents import Documents
-from focushub_core.gateway.filters import Filters, Request, refused
+from focushub_core.gateway.filters import Filters, Pass, Request, refused
 from focushub_core.gateway.hosted import USER, Hosted
-from focushub_core.gateway.routes import RouteTable
+from focushub_core.gateway.routes import Match, RouteTable
 from focushub_core.gateway.upstreams import UpstreamClient, fields_for
 from focushub_core.health import Check
 from focushub_core.http.cors import Cors
@@ -52,6 +53,19 @@ from focushub_core.stack import ServiceEntry, Stack
 from focushub_core.telemetry.families import render
 
 UNMATCHED = "unmatched"
+PLACES = 4096
+"""Paths of which it is remembered where they lead."""
+LONGEST = 128
+"""Bytes of such a path."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a path leads: the path, decoded; the service that has it, if any; what it is called; what comes next."""
+
+    path: bytes
+    match: Match | None
+    label: str
+    then: Pass
 
 
 class GatewaySettings(ProxySettings, frozen=True, kw_only=True):
@@ -86,6 +100,7 @@ class Gateway(RoutedPart, ProxyPart):
             )
         super().__init__(settings, stack=stack)
         self.table = RouteTable(stack.services.values())
+        self._places: dict[bytes, Place] = {}
         self.pool_of = {
             key: self.pool(stack.services[key].name, urls) for key, urls in _origins(stack).items()
         }
@@ -164,14 +179,24 @@ class Gateway(RoutedPart, ProxyPart):
     # A request's way ------------------------------------------------------------------------------------------
 
     def route(self, path: bytes, head: RequestHead, side: Side) -> Route | Awaitable[Route]:
-        own = self._hosted.label(path)
+        place = self._places.get(path) or self._place(path)
+        request = Request(place.path, head, side, place.match, place.label)
+        return self.filters.apply(request, place.then)
+
+    def _place(self, spelled: bytes) -> Place:
+        """Where a path leads; those of usual length are remembered."""
+        path, own = spelled, self._hosted.label(spelled)
         if b"%" in path:  # who serves it decodes it: what holds for a path holds for all its spellings
             path = unquote_to_bytes(path)
             own = own or self._hosted.label(path)
         match = self.table.match(path) if own is None else None
         label = own or (match.prefix if match is not None else UNMATCHED)
-        request = Request(path, head, side, match, label)
-        return self.filters.apply(request, self._forward if own is None else self._answer)
+        place = Place(path, match, label, self._forward if own is None else self._answer)
+        if len(spelled) <= LONGEST:
+            if len(self._places) >= PLACES:
+                self._places.clear()
+            self._places[spelled] = place
+        return place
 
     def _answer(self, request: Request) -> Route:
         return Route(
