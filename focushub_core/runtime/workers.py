@@ -16,12 +16,15 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from types import FrameType
+from typing import NoReturn
 
 DEATHS = 5
 WITHIN_S = 30.0
 PAUSE_S = 0.2
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +65,7 @@ class _Parent:
         self._guard, self._held = os.pipe()
 
     def run(self, count: int) -> int:
-        for name in (signal.SIGTERM, signal.SIGINT):
+        for name in _ENDING:
             signal.signal(name, self._pass_on)
         for number in range(1, count + 1):
             self._start(number)
@@ -76,13 +79,20 @@ class _Parent:
         return int(failed)
 
     def _start(self, number: int) -> None:
-        process = os.fork()
-        if process:
+        # A signal waits until it is clear whom it is for: all workers that there are, or, in one of them, itself.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        if not self._stopping:
+            process = os.fork()
+            if not process:
+                self._work(number, before)
             self._running[process] = number
-            return
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _work(self, number: int, mask: Iterable[int]) -> NoReturn:
         os.close(self._held)
-        for name in (signal.SIGTERM, signal.SIGINT):
+        for name in _ENDING:
             signal.signal(name, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         status = 1
         try:
             status = self._worker(number, self._guard)
@@ -99,10 +109,10 @@ class _Parent:
             self._pass_on(signal.SIGTERM, None)
             return
         time.sleep(PAUSE_S)
-        if not self._stopping:
-            self._start(number)
+        self._start(number)
 
     def _pass_on(self, number: int, _: FrameType | None) -> None:
         self._stopping = True
         for process in list(self._running):
-            os.kill(process, number)
+            with suppress(ProcessLookupError):  # it has ended by itself, and was waited for a moment ago
+                os.kill(process, number)

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
@@ -117,6 +118,36 @@ async def test_workers_share_a_port_are_replaced_and_end_together(bench: Bench) 
         client.close()
         parent.send_signal(signal.SIGINT)
         assert await asyncio.to_thread(parent.wait, 15) is not None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the port is not shared")
+@pytest.mark.parametrize("whom", ["parent", "child"])
+def test_a_signal_that_comes_as_a_worker_is_made_ends_it_too(whom: str) -> None:
+    """To the parent just before it forks, and to the worker just after: nobody is left to be waited for."""
+    code = f"""
+        import os, signal, sys, time
+        from focushub_core.runtime import workers
+
+        made = os.fork
+
+        def fork():
+            if {whom!r} == "parent":
+                os.kill(os.getpid(), signal.SIGINT)
+            process = made()
+            if process == 0 and {whom!r} == "child":
+                os.kill(os.getpid(), signal.SIGINT)
+            return process
+
+        def worker(number, guard):
+            time.sleep(600)
+            return 0
+
+        os.fork = fork
+        workers.DEATHS = 1
+        workers.run(1, "127.0.0.1", 0, worker)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], timeout=30, check=False)
+    assert done.returncode == 0
 
 
 @pytest.mark.slow
