@@ -108,6 +108,11 @@ class Request:
         return self._match
 
     @property
+    def kept(self) -> dict[object, Any]:
+        """What was made of its fields, for all requests with the same ones; soon forgotten with them."""
+        return _texts(self._asked, self._around).kept
+
+    @property
     def remote(self) -> str:
         return self._asked.side.peer.decode()
 
@@ -233,6 +238,7 @@ class _Texts(NamedTuple):
     fields: CIMultiDict[str]
     raw: tuple[tuple[bytes, bytes], ...]
     believed: bool
+    kept: dict[object, Any]
 
 
 def _texts(asked: Asked, around: Around) -> _Texts:
@@ -249,7 +255,7 @@ def _texts_of(asked: Asked, around: Around) -> _Texts:
         (name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in raw
     )
     fields.popall("Expect", None)  # the engine has answered it
-    return _Texts(fields, raw, asked.side.peer_trusted)
+    return _Texts(fields, raw, asked.side.peer_trusted, {})
 
 
 @lru_cache(maxsize=64)

@@ -41,7 +41,7 @@ from focushub_core.proxy.configured import ProxySettings
 from focushub_core.proxy.engine import Route
 from focushub_core.proxy.engine.call import Call
 from focushub_core.proxy.http1 import RequestHead, lines
-from focushub_core.proxy.part import ProxyPart
+from focushub_core.proxy.part import LONGEST, PATHS, ProxyPart
 from focushub_core.proxy.rewrite import Side
 from focushub_core.ratelimit import Limiter, metrics
 from focushub_core.ratelimit.address import parse_networks
@@ -53,10 +53,6 @@ from focushub_core.stack import ServiceEntry, Stack
 from focushub_core.telemetry.families import render
 
 UNMATCHED = "unmatched"
-PLACES = 4096
-"""Paths of which it is remembered where they lead."""
-LONGEST = 128
-"""Bytes of such a path."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -193,7 +189,7 @@ class Gateway(RoutedPart, ProxyPart):
         label = own or (match.prefix if match is not None else UNMATCHED)
         place = Place(path, match, label, self._forward if own is None else self._answer)
         if len(spelled) <= LONGEST:
-            if len(self._places) >= PLACES:
+            if len(self._places) >= PATHS:
                 self._places.clear()
             self._places[spelled] = place
         return place

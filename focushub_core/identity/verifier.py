@@ -36,7 +36,13 @@ class Verifier:
 
     async def user_of(self, request: web.Request) -> User:
         """The user whose token came with ``request``; raises `Unauthorized`, or `Unavailable` without keys."""
-        return await self.verify(bearer(request.headers.get("Authorization")))
+        kept: dict[object, User] | None = getattr(request, "kept", None)  # the engine's requests have such
+        if kept is None:
+            return await self.verify(bearer(request.headers.get("Authorization")))
+        user = kept.get(self)
+        if user is None or not self.holds(user):
+            user = kept[self] = await self.verify(bearer(request.headers.get("Authorization")))
+        return user
 
     def person(self, request: web.Request) -> str | Awaitable[str | None] | None:
         """Whose token came with ``request``, if it is good, at once if that is known: for who counts people."""

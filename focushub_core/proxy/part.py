@@ -38,6 +38,10 @@ from focushub_core.telemetry.families import render
 
 # A request leaves no cycles: its objects are freed as it ends. Each young collection would cost the next one 100 us.
 _THRESHOLDS = (20_000, 20, 50)
+PATHS = 4096
+"""Paths that are remembered, so that what was found out about them need not be once more."""
+LONGEST = 128
+"""Bytes of such a path."""
 _NO_STORE = (("Cache-Control", "no-store"),)
 
 
@@ -55,6 +59,7 @@ class ProxyPart(Part):
         self.shown["upstreams"] = self._upstreams
         self.share_port = False
         self._resources = AsyncExitStack()
+        self._plain: set[bytes] = set()
         self._own = {
             path: Route(path.decode(), handler=handler)
             for path, handler in (
@@ -165,15 +170,26 @@ class ProxyPart(Part):
     def _route(self, head: RequestHead, side: Side) -> Route | Awaitable[Route]:
         target = head.target
         path = target[: target.index(b"?")] if b"?" in target else target
+        if path not in self._plain and (own := self._look_at(path, head)) is not None:
+            return own
+        if head.upgrade is not None and head.upgrade.lower() != b"h2c":
+            raise NotSupported("no other protocol is spoken here")
+        return self.route(path, head, side)
+
+    def _look_at(self, path: bytes, head: RequestHead) -> Route | None:
+        """The part's own route at ``path``. Of others that mean one thing only, some are remembered."""
         if (own := self._own.get(path)) is not None:
             if head.method not in (b"GET", b"HEAD"):
                 raise MethodNotAllowed(headers={"Allow": "GET, HEAD"})
             return own
-        if _suspicious(path) and path_of(target.decode()) is None:
-            raise BadRequest("the path can be read in more than one way", code="ambiguous_path")
-        if head.upgrade is not None and head.upgrade.lower() != b"h2c":
-            raise NotSupported("no other protocol is spoken here")
-        return self.route(path, head, side)
+        if _suspicious(path):
+            if path_of(head.target.decode()) is None:
+                raise BadRequest("the path can be read in more than one way", code="ambiguous_path")
+        elif len(path) <= LONGEST:
+            if len(self._plain) >= PATHS:
+                self._plain.clear()
+            self._plain.add(path)
+        return None
 
     async def _health(self, asked: Asked) -> Answer:
         report = await self.report()
