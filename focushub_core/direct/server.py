@@ -124,7 +124,7 @@ class Server:
         )
         engine.answers_half_closed = False  # who asks is mostly a gateway, whose client has gone away
         if part.observed:
-            engine.witness = Observer(part.instance, part.settings.explain_secret, part.traces)
+            Observer(part.instance, part.settings.explain_secret, part.traces).look_on(engine)
         await engine.start()
         self.address = await engine.listen(part.settings.host, part.port)
 

@@ -234,7 +234,7 @@ class Gateway(RoutedPart, ProxyPart):
 
 
 def _to(pool: Pool, service: ServiceEntry, request: Request, sent: bytes = b"") -> Route:
-    return Route(request.label, pool, sent=sent, told=request.told, keyed=service.keyed, notes=request.notes)
+    return Route(request.label, pool, sent, request.told, service.keyed, request.notes)
 
 
 def signed_in(request: web.Request) -> User:

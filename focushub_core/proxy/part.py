@@ -105,7 +105,7 @@ class ProxyPart(Part):
         )
         if (tracer := self.tracer()) is not None:
             self._resources.push_async_callback(tracer.close)
-        self.engine.witness = Observer(self.instance, self.settings.explain_secret, tracer)
+        Observer(self.instance, self.settings.explain_secret, tracer).look_on(self.engine)
         await self.engine.start()
         await asyncio.gather(*map(self._watch, self.pools))  # a name server that is away delays them all once
         await self.open(self._resources)

@@ -179,22 +179,25 @@ class ClientConnection(asyncio.Protocol):
         engine.counters.in_flight += 1
         self._head = head
         self._started = now
-        self._route = "unmatched"
         self._body_over = True
         self.last = False
-        self.told = b""
         if head.aside:
             self._request_id = take_up(head.aside.decode())
         else:
             given = b"x-request-id" in head.fields.meant
             self._request_id = take_up(head.fields.first(b"x-request-id")) if given else new_id()
-        self.witness = engine.witness(head, self._request_id, now)
+        watched = engine.watched
+        if watched is not None and watched.isdisjoint(head.fields.meant):
+            self.witness = None
+        else:
+            self.witness = engine.witness(head, self._request_id, now)
         if head.framing:
             self._body_over = False
             self._looked, self._received, self._credit = now, 0, engine.timeouts.body_grace_s
         try:
             route = engine.route(head, self.side)
         except FocusHubError as error:
+            self._route, self.told = "unmatched", b""
             self.refuse(error)
             return
         if type(route) is not Route or route.elsewhere is not None:
@@ -202,6 +205,7 @@ class ClientConnection(asyncio.Protocol):
         if type(route) is Route:
             self.serve(route, now)
         else:
+            self._route, self.told = "unmatched", b""
             coming = cast(Awaitable[Route], route)
             self.serving = Deciding(engine, self, coming, head, self._request_id)
 

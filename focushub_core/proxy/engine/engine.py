@@ -20,7 +20,7 @@ from focushub_core.proxy.engine.client import ClientConnection
 from focushub_core.proxy.engine.limits import Timeouts
 from focushub_core.proxy.engine.links import Connecting, Links, not_connected
 from focushub_core.proxy.engine.route import Router
-from focushub_core.proxy.engine.traced import passing
+from focushub_core.proxy.engine.traced import PARENT, passing
 from focushub_core.proxy.engine.wheel import Wheel
 from focushub_core.proxy.engine.witness import Witness
 from focushub_core.proxy.http1 import RequestHead
@@ -29,6 +29,7 @@ from focushub_core.telemetry.access import AccessLog
 from focushub_core.telemetry.counters import RequestCounters
 
 FORGET_S = 10.0
+WATCHED = frozenset({b"x-explain", PARENT})
 SIDES = 1024
 """Addresses of clients that are remembered, so that what was written for one connection of theirs serves the next."""
 BACKLOG = 4096
@@ -70,6 +71,8 @@ class Engine:
         self.response_names = response_names()
         self.witness: Callable[[RequestHead, str, float], Witness | None] = passing
         """Who wants to know what becomes of a request, if anybody does; set it before `listen`."""
+        self.watched: frozenset[bytes] | None = WATCHED
+        """Meanings of fields: of a request with none of them nobody wants to know. None: of any somebody may."""
         self.answers_half_closed = True
         """Whether a client that sends no more still waits for answers (RFC 9112 section 9.6 lets it); else it is
         gone, and what is done for it ends."""

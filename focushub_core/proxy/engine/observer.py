@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from focushub_core.proxy.engine import traced
+from focushub_core.proxy.engine import Engine, traced
+from focushub_core.proxy.engine.engine import WATCHED
 from focushub_core.proxy.engine.witness import Explaining, Several, Witness
 from focushub_core.proxy.http1 import RequestHead
 from focushub_core.settings import Secret
 from focushub_core.telemetry import explain
 from focushub_core.telemetry.tracing import Tracer
-
-_WITNESSED = frozenset({b"x-explain", traced.PARENT})
 
 
 class Observer:
@@ -20,10 +19,13 @@ class Observer:
         self._secret = secret
         self._tracer = tracer
 
+    def look_on(self, engine: Engine) -> None:
+        """Be asked about its requests."""
+        engine.witness = self
+        engine.watched = WATCHED if self._tracer is None else None
+
     def __call__(self, head: RequestHead, request_id: str, now: float) -> Witness | None:
-        """Who wants to know of this request; of most, nobody does."""
-        if self._tracer is None and _WITNESSED.isdisjoint(head.fields.meant):
-            return None
+        """Who wants to know of this request."""
         both = (self._explaining(head, now), traced.witness_of(head, request_id, self._tracer))
         wanting = [witness for witness in both if witness is not None]
         return Several(wanting) if len(wanting) > 1 else wanting[0] if wanting else None

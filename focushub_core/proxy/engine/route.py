@@ -39,18 +39,18 @@ class Route(msgspec.Struct):
 
     label: str
     pool: Pool | None = None
-    handler: Handler | None = None
-    elsewhere: Callable[[], asyncio.Protocol] | None = None
-    refusal: FocusHubError | None = None
     sent: bytes = b""
     told: bytes = b""
     keyed: tuple[str, ...] = ()
+    notes: tuple[tuple[str, float, str], ...] = ()
+    """What was done to find this out, for who asks (`focushub_core.proxy.engine.witness`)."""
+    handler: Handler | None = None
+    elsewhere: Callable[[], asyncio.Protocol] | None = None
+    refusal: FocusHubError | None = None
     user: object = None
     """Who asks, where that is known: for the handler."""
     found: Mapping[str, str] = {}
     """What the path says, for the handler."""
-    notes: tuple[tuple[str, float, str], ...] = ()
-    """What was done to find this out, for who asks (`focushub_core.proxy.engine.witness`)."""
 
 
 Router = Callable[[RequestHead, Side], Route | Awaitable[Route]]
