@@ -20,9 +20,10 @@ from focushub_core import deadline
 from focushub_core.direct.request import Around, Gathering, Request
 from focushub_core.direct.shortcuts import Shortcuts
 from focushub_core.http import problems
-from focushub_core.http.handlers import VALUES, Whole, finished
+from focushub_core.http.handlers import JSON, VALUES, Whole, finished
 from focushub_core.proxy.engine import Answer, Asked, Route
-from focushub_core.proxy.engine.answers import JSON, refusal
+from focushub_core.proxy.engine.answers import JSON as _JSON
+from focushub_core.proxy.engine.answers import refusal
 from focushub_core.proxy.rewrite import HOP_BY_HOP
 from focushub_core.ratelimit import RateLimits
 from focushub_core.telemetry.observe import UNMATCHED
@@ -136,10 +137,7 @@ class Way:
                 answer = await _answer_of(result, request)
             else:
                 status, fields, body = finished(result, self._status)
-                if body is None:
-                    answer = Answer(status, b"", tuple(fields.items()))
-                else:
-                    answer = Answer(status, body, (*fields.items(), *JSON) if fields else JSON)
+                answer = Answer(status, body or b"", _JSON if fields is JSON else tuple(fields.items()))
         except Exception as error:  # noqa: BLE001 - the edge of the process
             answer = await lane.failed(error, request)
         return answer if limits is None else answer.with_lines(limits.lines(request))

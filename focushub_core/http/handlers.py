@@ -39,6 +39,8 @@ Provider = Callable[[web.Request], Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+JSON: Mapping[str, str] = {"Content-Type": "application/json"}
+"""The fields of an answer that says nothing else."""
 VALUES = (msgspec.Struct, msgspec.Raw, dict, list, type(None))
 """Surely no responses."""
 
@@ -169,9 +171,7 @@ def respond(result: Any, status: int) -> web.StreamResponse:
     if not isinstance(result, VALUES) and isinstance(result, web.StreamResponse):
         return result
     status, headers, body = finished(result, status)
-    if body is None:
-        return web.Response(status=status, headers=headers)
-    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+    return web.Response(body=body, status=status, headers=headers)
 
 
 def finished(result: Any, status: int) -> tuple[int, Mapping[str, str], bytes | None]:
@@ -181,6 +181,10 @@ def finished(result: Any, status: int) -> tuple[int, Mapping[str, str], bytes | 
         status, headers, result = result.status or status, result.headers, result.body
     if result is None and status in (200, 204):
         return 204, headers, None
+    if not headers:
+        headers = JSON
+    elif not any(name.lower() == "content-type" for name in headers):
+        headers = {**headers, **JSON}
     return status, headers, bytes(result) if type(result) is msgspec.Raw else encode(result)
 
 

@@ -49,7 +49,6 @@ MAX_KEY = 255
 
 _KEY = re.compile(rf'"[\x20\x21\x23-\x5b\x5d-\x7e]{{1,{MAX_KEY}}}"|[\x21\x23-\x2b\x2d-\x7e]{{1,{MAX_KEY}}}')
 _PATTERN = rf"^[\x21\x23-\x2b\x2d-\x7e]{{1,{MAX_KEY}}}$"
-JSON = ("Content-Type", "application/json")
 _NOT_KEPT = frozenset({"content-length", "date", "server", "connection", "x-request-id"})
 
 _FIND = """
@@ -201,8 +200,6 @@ def _whole(result: Any, route: Route) -> Any:
 
 async def _keep(connection: Connection, attempt: Attempt, answer: Any) -> None:
     headers, body = _kept_headers(answer.headers), bytes(answer.body or b"")
-    if body and isinstance(answer, Answer):
-        headers.append(JSON)
     if len(body) <= _LARGEST:
         said = _text(msgspec.json.encode(headers).decode())
         values = f"{_bytes(attempt.fingerprint)}, {answer.status}, {said}::jsonb, {_bytes(body)}"

@@ -65,6 +65,10 @@ class Desk(WebPart):
     @post("/none")
     async def none(self) -> None: ...
 
+    @get("/typed")
+    async def typed(self) -> Answer[Word]:
+        return Answer(Word("it"), headers={"content-type": "application/vnd.word+json", "X-More": "yes"})
+
     @get("/taken")
     async def taken(self) -> Word:
         raise Conflict("It is taken.", code="taken")
@@ -208,6 +212,7 @@ SAME = [
     [request("POST /echo", "Content-Length: 0")],
     [request("POST /none")],
     [request("HEAD /one/1")],
+    [request("GET /typed")],
     [request("GET /taken")],
     [request("GET /broken")],
     [request("GET /seen?word=w")],
@@ -278,6 +283,11 @@ async def test_an_operator_is_told_how_it_was_served() -> None:
     await server.stop(1)
     assert re.search(rb"\r\nServer-Timing: desk;dur=[0-9.]+\r\n", told)
     assert b"Server-Timing" not in untold
+
+
+async def test_a_content_type_of_ones_own_is_the_only_one(ours: Server) -> None:
+    answer = await said(ours.address, request("GET /typed", "Connection: close"))
+    assert re.findall(rb"(?i)\r\ncontent-type: ([^\r]*)", answer) == [b"application/vnd.word+json"]
 
 
 async def test_what_is_no_request_is_a_problem(ours: Server) -> None:
