@@ -181,13 +181,14 @@ async def test_a_query_ends_at_its_deadline_on_both_sides(database_url: str, ope
     assert (await database.fetchval("SELECT pg_backend_pid()") == backend) is (DRIVER == "asyncpg")
 
 
+@pytest.mark.slow
 async def test_a_query_ends_at_its_requests_deadline(database: Database) -> None:
     """Which is sooner than its own; what comes after the deadline is not asked at all."""
     started = time.monotonic()
     deadline.start(0.2)
     with pytest.raises(GatewayTimeout):
         await database.fetch("SELECT pg_sleep(30)")
-    assert 0.15 < time.monotonic() - started < 2.5  # half of its own
+    assert 0.15 < time.monotonic() - started < 0.6
     with pytest.raises(GatewayTimeout):
         await database.execute("CREATE TABLE late ()")
     deadline.start(None)

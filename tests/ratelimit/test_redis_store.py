@@ -174,6 +174,7 @@ async def accept_and_be_silent(reader: asyncio.StreamReader, writer: asyncio.Str
     writer.close()
 
 
+@pytest.mark.slow
 async def test_a_redis_that_hangs_costs_the_deadline_and_one_that_is_gone_nothing() -> None:
     server = await asyncio.start_server(accept_and_be_silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -185,7 +186,7 @@ async def test_a_redis_that_hangs_costs_the_deadline_and_one_that_is_gone_nothin
     waited = loop.time() - started
     server.close()
 
-    assert 0.09 < waited < 1
+    assert 0.09 < waited < 0.5
     with pytest.raises(StoreUnavailable):
         await store.charge([Charge(POLICY, "ann")])
     await store.close()
