@@ -22,7 +22,7 @@ from focushub_core.proxy.http1.errors import (
 )
 from focushub_core.proxy.http1.fields import Field, Fields, read_fields
 from focushub_core.proxy.http1.memory import Memory, gaps_at
-from focushub_core.proxy.http1.names import Names
+from focushub_core.proxy.http1.names import LONGEST_LINE, Names
 
 CHUNKED = -1
 UNTIL_CLOSE = -2
@@ -73,6 +73,8 @@ class RequestHead(msgspec.Struct, eq=False):
 
     words: tuple[str, str] | None = None
     """What `in_words` says, once it was asked."""
+    latest: tuple[bytes, RequestHead] | None = None
+    """Of a head without a first line: the first line that these fields came with last, and that whole head."""
 
     def in_words(self) -> tuple[str, str]:
         """Method and path, without the query."""
@@ -136,28 +138,47 @@ H = TypeVar("H", RequestHead, ResponseHead)
 def read_request(
     data: bytes, end: int, names: Names, limits: Limits, memory: Memory[RequestHead]
 ) -> RequestHead:
-    """The head that ends at ``end``, behind its empty line."""
+    """The head that ends at ``end``, behind its empty line. It may be one that was given before."""
     raw, aside, at = data[:end], b"", -1
     if names.aside and (at := raw.find(names.aside)) >= 0:
         raw, aside = _set_aside(raw, at, len(names.aside))
-    method, target, version, begin = request_line(raw, limits)
-    block = raw[begin:]
-    if version == b"1.1":
-        known = _known(block, memory) or names.heads.get(block)
-        if known is None:
-            known = _learned(block, 0, _read_request_fields(block, 1, names, limits), memory, names)
-        elif known is not memory.head:
-            memory.keep(block, known)
+    begin = raw.find(b"\r\n") + 2
+    line, block = raw[:begin], raw[begin:]
+    known = _known(block, memory)
+    if known is None and (known := names.heads.get(block)) is not None:
+        memory.keep(block, known)
+    if known is not None and (latest := known.latest) is not None and latest[0] == line and not known.more:
+        head = _with_aside(latest[1], aside)
     else:
+        head = _read_request(line, block, aside, known, names, limits, memory)
+    if not head.more and not head.framing:
+        memory.raw, memory.last, memory.at = raw, head, at if aside else -1
+    return head
+
+
+def _read_request(  # noqa: PLR0917
+    line: bytes,
+    block: bytes,
+    aside: bytes,
+    known: RequestHead | None,
+    names: Names,
+    limits: Limits,
+    memory: Memory[RequestHead],
+) -> RequestHead:
+    """``known`` is what the fields in ``block`` say, if that was read before."""
+    method, target, version = request_line(line, limits)
+    if version != b"1.1":
         known = _read_request_fields(block, 0, names, limits)
+    elif known is None:
+        known = _learned(block, 0, _read_request_fields(block, 1, names, limits), memory, names)
     head = RequestHead(
         method, target, known.minor, known.fields, known.host, known.framing, known.expects, known.upgrade,
         known.options, known.keeps, aside, known.more,
     )  # fmt: skip
     if target[0] != 47:  # not "/"
         head.target = _origin_form(target, head.host)
-    if not head.more and not head.framing:
-        memory.raw, memory.last, memory.at = raw, head, at if aside else -1
+    if known.minor and not head.more and not head.framing and len(line) <= LONGEST_LINE:
+        known.latest = line, head
     return head
 
 
@@ -170,9 +191,15 @@ def known_but_for_aside(data: bytes, names: Names, memory: Memory[RequestHead]) 
     raw, aside = _set_aside(data, at, len(names.aside))
     if raw != memory.raw or memory.last is None:
         return None
-    head = copy(memory.last)
-    head.aside = aside
-    return head
+    return _with_aside(memory.last, aside)
+
+
+def _with_aside(head: RequestHead, aside: bytes) -> RequestHead:
+    if head.aside == aside:
+        return head
+    same = copy(head)
+    same.aside = aside
+    return same
 
 
 def _known(text: bytes, memory: Memory[H]) -> H | None:
@@ -302,8 +329,8 @@ def _look_into_answer(head: ResponseHead) -> None:
             head.options = _options(value, head.options)
 
 
-def request_line(data: bytes, limits: Limits) -> tuple[bytes, bytes, bytes, int]:
-    """Method, target, version and end of the request line that ``data`` begins with, if it is one to read on after."""
+def request_line(data: bytes, limits: Limits) -> tuple[bytes, bytes, bytes]:
+    """Method, target and version of the request line that ``data`` begins with, if it is one to read on after."""
     line = grammar.REQUEST_LINE.match(data)
     if line is None:
         raise ProtocolError("the request line is not well-formed")
@@ -314,7 +341,7 @@ def request_line(data: bytes, limits: Limits) -> tuple[bytes, bytes, bytes, int]
         raise TargetTooLong(f"the target is longer than {limits.target} bytes")
     if method in _NEVER:
         raise NotSupported(f"{method.decode()} is not passed on")
-    return method, target, version, line.end()
+    return method, target, version
 
 
 def _origin_form(target: bytes, host: bytes) -> bytes:

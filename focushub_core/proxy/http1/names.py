@@ -20,6 +20,8 @@ _LONGEST_NAME = 64
 _LINES = 2048
 _LONGEST = 160
 _LONGEST_HEAD = 2048
+LONGEST_LINE = 256
+"""Bytes of a first line that is remembered with a head."""
 _ONCE = 8192
 _HEADS = 8 * 2**20
 """Bytes that all remembered heads hold, by `_held`: a thousand of ten fields."""
@@ -100,5 +102,5 @@ class Names(dict[bytes, bytes]):
 
 
 def _held(block: bytes, head: RequestHead) -> int:
-    """About what a remembered head holds: its bytes in five forms, and an object or six for each line."""
-    return 5 * len(block) + 400 * len(head.fields.lines)
+    """About what a remembered head holds: its bytes in five forms, an object or six for each line, a first line."""
+    return 5 * len(block) + 400 * len(head.fields.lines) + 4 * LONGEST_LINE

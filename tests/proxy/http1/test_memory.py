@@ -53,7 +53,8 @@ def seen(head: RequestHead | ResponseHead) -> tuple[object, ...]:
     """All that it says, and what is written of it; the order of lines with other names aside."""
     if isinstance(head, RequestHead):
         block = request_block(head, SIDE, b"id")
-        own = (head.method, head.target, head.host, head.framing, head.expects, head.aside)
+        own = (head.method, head.target, head.host, head.framing, head.expects, head.aside, head.minor)
+        assert head.words in (None, head.in_words())
         whole = head.whole()
         assert sorted(request_block(whole, SIDE, b"id").splitlines()) == sorted(block.splitlines())
         fields, meaning = (sorted(each, key=by_name) for each in (whole.fields.all, whole.fields.known))
@@ -116,6 +117,38 @@ def in_a_row(draw: st.DrawFn) -> list[Lines]:
 @given(in_a_row())
 def test_requests_in_a_row_are_read_as_each_alone(heads: list[Lines]) -> None:
     known(b"GET /a HTTP/1.1\r\nHost: a\r\n", heads, request_names, RequestReader)
+
+
+FIRST = (
+    b"GET /a HTTP/1.1", b"GET /a HTTP/1.0", b"HEAD /a HTTP/1.1", b"GET /a?b=1 HTTP/1.1", b"GET /b HTTP/1.1",
+    b"GET http://a/b HTTP/1.1", b"GET  /a HTTP/1.1", b"", b"\r\nGET /a HTTP/1.1", b"GET /" + b"c" * 300 + b" HTTP/1.1",
+)  # fmt: skip
+BLOCKS = (b"Host: a", b"Host: a\r\nX-A: b", b"X-A: b\r\nHost: a", b"Host: a\r\nContent-Length: 3", b"Host: b")
+IDS = (
+    b"",
+    b"\r\nX-Request-Id: 1",
+    b"\r\nX-Request-Id: 0190a5c2",
+    b"\r\nX-Request-Id: a b",
+    b"\r\nX-Request-Id: ",
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(*map(st.sampled_from, (FIRST, BLOCKS, IDS)), st.integers(0, 2)), min_size=2, max_size=30
+    )
+)
+def test_requests_whose_fields_came_before_are_read_as_each_alone(
+    asked: list[tuple[bytes, bytes, bytes, int]],
+) -> None:
+    """On whichever of three connections they come, with whichever first line."""
+    shared, memories = request_names(), [Memory[RequestHead]() for _ in range(3)]
+    for first, block, given_id, connection in asked:
+        data = first + b"\r\n" + block + given_id + b"\r\n\r\n"
+        reader = RequestReader(shared)
+        reader._memory = memories[connection]
+        assert read(reader, data) == read(RequestReader(request_names()), data), data
 
 
 @pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK", b"HTTP/1.1 204 ", b"HTTP/1.0 304 Not Modified"])
