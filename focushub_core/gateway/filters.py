@@ -6,6 +6,8 @@ Rules that hold here:
   must not keep anybody from logging in. Of two tokens none is taken: a service could take the other one.
 * What can be said at once is: a token that was verified before, permits that are leased. Only what has to be waited for
   costs a task.
+* A request like the last one that had the same fields goes where that one went: only whether its token still holds, and
+  whether leases pay for it, is asked anew (`Passed`).
 * What the limits say, and whether a page may read the answer, stands on every answer, refusals too.
 """
 
@@ -35,6 +37,31 @@ _READ = frozenset(
 )
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where a path leads: the path, decoded; the service that has it, if any; what it is called; what comes next."""
+
+    path: bytes
+    match: Match | None
+    label: str
+    then: Callable[[Request], Route | Awaitable[Route]]
+    """Where a request goes that has passed the filters."""
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """A request that passed, and where it went: the next one of its kind goes there, too, if it has the same fields.
+
+    ``user`` is whose token it was, ``bill`` what it cost, ``told`` what its answer carried beside what limits say.
+    """
+
+    place: Place
+    method: bytes
+    side: Side
+    user: User | None
+    bill: Bill
+    told: bytes
+    route: Route
+
+
 class Seen(msgspec.Struct):
     """What a request's fields say that decides on its way; read once for all requests with the same fields."""
 
@@ -48,37 +75,37 @@ class Seen(msgspec.Struct):
     user: User | None = None
     """Whose token it is, once it was verified."""
     user_text: str | None = None
-    asked: tuple[object, ...] = ()
-    """What the last request with these fields was, as far as limits are concerned, and its bill."""
-    bill: Bill = NOTHING
+    passed: Passed | None = None
+    """The last request with these fields that did."""
 
 
 class Request(msgspec.Struct):
     """A request on its way through the filters.
 
-    ``path`` is decoded; ``match`` is the service that it is for, if any; ``label`` its route's; ``user`` who asks,
-    ``rejected`` why their token is not good; ``told`` what every answer to it carries.
+    ``user`` is who asks, ``rejected`` why their token is not good; ``shared`` lets a page read the answer, ``limits``
+    says what is left of those in ``bill``.
     """
 
-    path: bytes
+    place: Place
     head: RequestHead
     side: Side
-    match: Match | None
-    label: str
-    seen: Seen = None  # type: ignore[assignment] # there from `Filters.apply` on
+    seen: Seen
     user: User | None = None
     rejected: FocusHubError | None = None
-    told: bytes = b""
+    shared: bytes = b""
+    bill: Bill = NOTHING
+    limits: bytes = b""
     notes: tuple[tuple[str, float, str], ...] = ()
     """For who explains it: steps, seconds, and what there is to say."""
+
+    @property
+    def told(self) -> bytes:
+        """What every answer to it carries."""
+        return self.shared + self.limits
 
     def note(self, step: str, began: float, why: str) -> None:
         """What was done since ``began`` (`time.perf_counter`)."""
         self.notes += ((step, perf_counter() - began, why),)
-
-
-Pass = Callable[[Request], Route | Awaitable[Route]]
-"""Where a request goes that has passed."""
 
 
 class Filters:
@@ -93,23 +120,41 @@ class Filters:
         self._limited = bool(counting.policies)
         self._shared = bool(cors)
 
-    def apply(self, request: Request, then: Pass) -> Route | Awaitable[Route]:
-        """What becomes of ``request``; `then` decides where it goes if it passes."""
-        seen = request.head.fields.noted
+    def apply(self, place: Place, head: RequestHead, side: Side) -> Route | Awaitable[Route]:
+        """What becomes of a request."""
+        seen = head.fields.noted
         if type(seen) is not Seen:
-            seen = request.head.fields.noted = self._read(request.head)
-        request.seen = seen
+            seen = head.fields.noted = self._read(head)
+        elif (passed := seen.passed) is not None and (route := self._again(passed, place, head, side)):
+            return route
+        return self._first(Request(place, head, side, seen))
+
+    def _again(self, passed: Passed, place: Place, head: RequestHead, side: Side) -> Route | None:
+        """Where a request goes that is of the kind of one that ``passed``; None where that has to be found out."""
+        if passed.place is not place or passed.side is not side or passed.method != head.method:
+            return None
+        if passed.user is not None and not self._verifier.holds(passed.user):
+            return None
+        bill = passed.bill
+        if not bill.charges:
+            return passed.route.telling(passed.told)
+        spent = None if bill.purse is None else bill.purse.spend()
+        return None if spent is None else passed.route.telling(passed.told + bill.form.lines % spent)
+
+    def _first(self, request: Request) -> Route | Awaitable[Route]:
+        seen, match = request.seen, request.place.match
         if self._shared:
-            request.told = _fields_of(self._cors, seen.origin)
+            request.shared = _fields_of(self._cors, seen.origin)
             if seen.preflight and seen.origin is not None and request.head.method == b"OPTIONS":
-                return Route(request.label, handler=self._preflight, told=request.told, user=seen.origin)
+                label, told = request.place.label, request.shared
+                return Route(label, handler=self._preflight, told=told, user=seen.origin)
         if seen.repeated:
             request.rejected = Unauthorized("Send one Authorization field.", code="invalid_request")
-        elif seen.authorization is not None and not (request.match is not None and request.match.public):
+        elif seen.authorization is not None and not (match is not None and match.public):
             if seen.user is None or not self._verifier.holds(seen.user):
-                return self._identify(request, then)
+                return self._identify(request)
             request.user = seen.user
-        return self._limit(request, then)
+        return self._limit(request)
 
     def _read(self, head: RequestHead) -> Seen:
         seen = Seen()
@@ -132,7 +177,7 @@ class Filters:
     async def _preflight(self, asked: Asked) -> Answer:
         return Answer(204, fields=self._cors.preflight(str(asked.route.user)).items())
 
-    def _identify(self, request: Request, then: Pass) -> Route | Awaitable[Route]:
+    def _identify(self, request: Request) -> Route | Awaitable[Route]:
         """Fields with a token that were not seen a moment ago: at once, if the token was."""
         try:
             user = self._verifier.remembered(bearer(request.seen.authorization))
@@ -140,11 +185,11 @@ class Filters:
             request.rejected = error
         else:
             if user is None:
-                return self._verify(request, then)
+                return self._verify(request)
             self._known(request, user)
-        return self._limit(request, then)
+        return self._limit(request)
 
-    async def _verify(self, request: Request, then: Pass) -> Route:
+    async def _verify(self, request: Request) -> Route:
         began = perf_counter()
         try:
             self._known(request, await self._verifier.verify(bearer(request.seen.authorization)))
@@ -152,87 +197,74 @@ class Filters:
             request.rejected = error
         if request.seen.explained:
             request.note("token", began, "verified" if request.user else "not good")
-        found = self._limit(request, then)
+        found = self._limit(request)
         return found if isinstance(found, Route) else await found
 
     def _known(self, request: Request, user: User) -> None:
         request.user = request.seen.user = user
         request.seen.user_text = _text(user.id)
 
-    def _limit(self, request: Request, then: Pass) -> Route | Awaitable[Route]:
-        """Charges the request, which is mostly for what the last one with these fields was charged for."""
+    def _limit(self, request: Request) -> Route | Awaitable[Route]:
+        """Charges the request."""
         if not self._limited:
-            return self._admit(request, then)
-        counting, seen = self._counting, request.seen
-        zone = counting.zone(request.path.decode("utf-8", "replace")) if counting.by_path else ""
-        asked = (request.label, zone, request.head.method, request.side.peer, request.user)
-        bill = seen.bill if asked == seen.asked else self._bill(request, zone, asked)
+            return self._admit(request)
+        request.bill = bill = self._bill(request)
         if not bill.charges:
-            return self._admit(request, then)
-        spent = self._limiter.spend(bill.charges)
-        if spent is None:
-            return self._decide(request, bill, then)
-        request.told += bill.form.lines % spent
-        if seen.explained:
-            request.note("limits", perf_counter(), bill.form.said(spent))
-        return then(request) if request.rejected is None else self._admit(request, then)
-
-    def _decide(self, request: Request, bill: Bill, then: Pass) -> Route | Awaitable[Route]:
-        """Where leases do not pay for everything."""
+            return self._admit(request)
         try:
             verdict = self._limiter.decide(bill.charges)
         except FocusHubError as error:
             return refused(request, error)
-        if verdict is None:
-            return self._ask(request, bill, then)
-        return self._judge(request, bill, verdict, then)
+        return self._ask(request) if verdict is None else self._judge(request, verdict)
 
-    def _bill(self, request: Request, zone: str, asked: tuple[object, ...]) -> Bill:
-        seen = request.seen
-        seen.bill = self._counting.bill(
-            request.head.method.decode(),
-            zone,
-            request.label,
+    def _bill(self, request: Request) -> Bill:
+        place, seen, method, peer = request.place, request.seen, request.head.method, request.side.peer
+        return self._counting.bill(
+            method.decode(),
+            place.path.decode("utf-8", "replace"),
+            place.label,
             user=None if request.user is None else seen.user_text,
-            peer=request.side.peer.decode(),
+            peer=peer.decode(),
             forwarded=seen.forwarded,
         )
-        seen.asked = asked
-        return seen.bill
 
-    async def _ask(self, request: Request, bill: Bill, then: Pass) -> Route:
+    async def _ask(self, request: Request) -> Route:
         began = perf_counter()
         try:
-            verdict = await self._limiter.check(bill.charges)
+            verdict = await self._limiter.check(request.bill.charges)
         except FocusHubError as error:
             return refused(request, error)
         if request.seen.explained:
             request.note("limit", began, "degraded" if self._limiter.degraded else "asked Redis")
-        found = self._judge(request, bill, verdict, then)
+        found = self._judge(request, verdict)
         return found if isinstance(found, Route) else await found
 
-    def _judge(self, request: Request, bill: Bill, verdict: Verdict, then: Pass) -> Route | Awaitable[Route]:
-        left = numbers(verdict.decisions)
-        request.told += bill.form.lines % left
+    def _judge(self, request: Request, verdict: Verdict) -> Route | Awaitable[Route]:
+        form, left = request.bill.form, numbers(verdict.decisions)
+        request.limits = form.lines % left
         if request.seen.explained:
-            request.note("limits", perf_counter(), bill.form.said(left))
-        if verdict.allowed:
-            return self._admit(request, then)
+            request.note("limits", perf_counter(), form.said(left))
         try:
             verdict.enforce()
         except FocusHubError as error:
             return refused(request, error)
-        raise AssertionError("a verdict that does not allow has to refuse")
+        return self._admit(request)
 
-    def _admit(self, request: Request, then: Pass) -> Route | Awaitable[Route]:
+    def _admit(self, request: Request) -> Route | Awaitable[Route]:
         if request.rejected is not None:
             return refused(request, request.rejected)
-        return then(request)
+        place, seen = request.place, request.seen
+        route = place.then(request)
+        if isinstance(route, Route) and route.refusal is None and not seen.explained:
+            seen.passed = Passed(
+                place, request.head.method, request.side, request.user, request.bill, request.shared, route
+            )
+        return route
 
 
 def refused(request: Request, error: FocusHubError) -> Route:
     """The way of a request that nobody serves."""
-    return Route(request.label, refusal=error, told=request.told, notes=request.notes)
+    return Route(request.place.label, refusal=error, told=request.told, notes=request.notes)
 
 
 _text = lru_cache(maxsize=REMEMBERED)(str)

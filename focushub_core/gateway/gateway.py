@@ -18,7 +18,6 @@ from contextlib import AsyncExitStack
 from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
-import msgspec
 from aiohttp import web
 
 from focushub_core import settings as settings_module
@@ -27,9 +26,9 @@ from focushub_core.errors import ConfigurationError, FocusHubError, NotFound
 from focushub_core.gateway import documents
 from focushub_core.gateway.aggregate import Aggregate, Reply, Section, gather
 from focushub_core.gateway.documents import Documents
-from focushub_core.gateway.filters import Filters, Pass, Request, refused
+from focushub_core.gateway.filters import Filters, Place, Request, refused
 from focushub_core.gateway.hosted import USER, Hosted
-from focushub_core.gateway.routes import Match, RouteTable
+from focushub_core.gateway.routes import RouteTable
 from focushub_core.gateway.upstreams import UpstreamClient, fields_for
 from focushub_core.health import Check
 from focushub_core.http.cors import Cors
@@ -53,15 +52,6 @@ from focushub_core.stack import ServiceEntry, Stack
 from focushub_core.telemetry.families import render
 
 UNMATCHED = "unmatched"
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Where a path leads: the path, decoded; the service that has it, if any; what it is called; what comes next."""
-
-    path: bytes
-    match: Match | None
-    label: str
-    then: Pass
 
 
 class GatewaySettings(ProxySettings, frozen=True, kw_only=True):
@@ -106,7 +96,7 @@ class Gateway(RoutedPart, ProxyPart):
         self.verifier = Verifier(
             KeySource(self.fetch_keys), issuer=self.settings.auth_issuer, audience=self.settings.auth_audience
         )
-        counting = Counting(policies(stack), parse_networks(self.settings.trusted_proxies))
+        counting = Counting(self.limiter, policies(stack), parse_networks(self.settings.trusted_proxies))
         self.filters = Filters(Cors(stack.gateway.cors.allow), self.verifier, self.limiter, counting)
         self.providers[User] = signed_in
         if self.settings.redis_url is not None:
@@ -176,8 +166,7 @@ class Gateway(RoutedPart, ProxyPart):
 
     def route(self, path: bytes, head: RequestHead, side: Side) -> Route | Awaitable[Route]:
         place = self._places.get(path) or self._place(path)
-        request = Request(place.path, head, side, place.match, place.label)
-        return self.filters.apply(request, place.then)
+        return self.filters.apply(place, head, side)
 
     def _place(self, spelled: bytes) -> Place:
         """Where a path leads; those of usual length are remembered."""
@@ -196,7 +185,7 @@ class Gateway(RoutedPart, ProxyPart):
 
     def _answer(self, request: Request) -> Route:
         return Route(
-            request.label,
+            request.place.label,
             handler=self._hosted.answer,
             told=request.told,
             user=request.user,
@@ -204,7 +193,7 @@ class Gateway(RoutedPart, ProxyPart):
         )
 
     def _forward(self, request: Request) -> Route | Awaitable[Route]:
-        match = request.match
+        match = request.place.match
         if match is None:
             return refused(request, NotFound("No service has this path."))
         pool = self.pool_of[match.service.key]
@@ -234,7 +223,7 @@ class Gateway(RoutedPart, ProxyPart):
 
 
 def _to(pool: Pool, service: ServiceEntry, request: Request, sent: bytes = b"") -> Route:
-    return Route(request.label, pool, sent, request.told, service.keyed, request.notes)
+    return Route(request.place.label, pool, sent, request.told, service.keyed, request.notes)
 
 
 def signed_in(request: web.Request) -> User:

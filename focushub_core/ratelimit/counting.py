@@ -19,7 +19,9 @@ import msgspec
 from focushub_core.ratelimit.address import Network, bucket_key, client_address
 from focushub_core.ratelimit.fields import Form
 from focushub_core.ratelimit.gcra import Charge
+from focushub_core.ratelimit.limiter import Limiter
 from focushub_core.ratelimit.policy import Caller, Policy, lies_under
+from focushub_core.ratelimit.purse import Purse
 
 REMEMBERED = 4096
 """Requests of which it is remembered what they cost."""
@@ -32,24 +34,35 @@ class Bill(msgspec.Struct, frozen=True):
 
     charges: tuple[Charge, ...]
     form: Form
+    purse: Purse | None = None
+    """Pays for them where leases do."""
     brought: tuple[Policy, ...] = ()
     """What the handler brought along; kept, because what is remembered goes by its identity."""
 
     @classmethod
-    def of(cls, charges: tuple[Charge, ...], brought: tuple[Policy, ...] = ()) -> Bill:
-        """The bill for ``charges``."""
+    def of(
+        cls, charges: tuple[Charge, ...], limiter: Limiter | None = None, brought: tuple[Policy, ...] = ()
+    ) -> Bill:
+        """The bill for ``charges``, which ``limiter`` decides on."""
         if len({charge.bucket for charge in charges}) != len(charges):
             raise ValueError("one bucket is charged twice by one request")
-        return cls(charges, Form.of(charge.policy for charge in charges), brought)
+        purse = None if limiter is None else limiter.purse(charges)
+        return cls(charges, Form.of(charge.policy for charge in charges), purse, brought)
 
 
 NOTHING = Bill.of(())
 
 
 class Counting:
-    """The bills of requests under ``policies``; ``trusted`` are the networks whose ``X-Forwarded-For`` counts."""
+    """The bills of requests under ``policies``, which ``limiter`` decides on.
 
-    def __init__(self, policies: Sequence[Policy] = (), trusted: Sequence[Network] = ()) -> None:
+    ``trusted`` are the networks whose ``X-Forwarded-For`` counts.
+    """
+
+    def __init__(
+        self, limiter: Limiter, policies: Sequence[Policy] = (), trusted: Sequence[Network] = ()
+    ) -> None:
+        self._limiter = limiter
         self.policies = tuple(policies)
         self.trusted = tuple(trusted)
         self.by_path = depends_on_path(self.policies)
@@ -95,7 +108,7 @@ class Counting:
         address = client_address(peer, forwarded, self.trusted)
         caller = msgspec.structs.replace(caller, address=address, house=bucket_key(address))
         held = (Charge(policy, policy.key(caller)) for policy in self.policies if policy.holds(caller))
-        return Bill.of((*held, *_brought(brought, caller)), brought)
+        return Bill.of((*held, *_brought(brought, caller)), self._limiter, brought)
 
     def _remember(self, key: Hashable, bill: Bill) -> None:
         if len(self._remembered) >= REMEMBERED:

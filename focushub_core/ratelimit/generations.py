@@ -20,27 +20,29 @@ class Generations(Generic[K, V]):
     """At most ``max_keys`` values; ``now_us`` is when it begins."""
 
     def __init__(self, max_keys: int, now_us: int) -> None:
+        self.turns = 0
+        """How often something was forgotten: while it is the same, so are the values of all keys that were there."""
         self._half = max(1, max_keys // 2)
-        self.young: dict[K, V] = {}
-        self.old: dict[K, V] = {}
+        self._young: dict[K, V] = {}
+        self._old: dict[K, V] = {}
         self._turned_us = now_us
 
     def __len__(self) -> int:
-        return len(self.young) + len(self.old)
+        return len(self._young) + len(self._old)
 
     def get(self, key: K) -> V | None:
         """The value of ``key``, if it is not forgotten."""
-        value = self.young.get(key)
-        return self.old.get(key) if value is None else value
+        value = self._young.get(key)
+        return self._old.get(key) if value is None else value
 
     def put(self, key: K, value: V, now_us: int) -> None:
         """Keep ``value``, in the young generation."""
-        young = self.young
+        young = self._young
         if key not in young:
-            self.old.pop(key, None)
+            self._old.pop(key, None)
             if len(young) >= self._half:
                 self._turn(now_us)
-        self.young[key] = value
+        self._young[key] = value
 
     def age(self, now_us: int, max_age_us: int) -> None:
         """Let what has not been written for twice ``max_age_us`` go."""
@@ -49,7 +51,9 @@ class Generations(Generic[K, V]):
 
     def clear(self) -> None:
         """Forget everything."""
-        self.young, self.old = {}, {}
+        self.turns += 1
+        self._young, self._old = {}, {}
 
     def _turn(self, now_us: int) -> None:
-        self.old, self.young, self._turned_us = self.young, {}, now_us
+        self.turns += 1
+        self._old, self._young, self._turned_us = self._young, {}, now_us

@@ -9,8 +9,8 @@ Rules that hold here:
   the time the answer took, never late; clocks of processes need not agree.
 * Who holds nothing asks before it refuses. What the store said then stays true until the bucket has filled up by what
   is missing, so for that long (`TRUSTED_US` at most) the same is refused without asking.
-* A lease grows while a bucket is asked for again and again, and shrinks when it is not: who comes seldom leaves
-  nothing behind in a process. It is never more than a part of what is left, 1 / (2 x processes).
+* A lease is as large as a bucket is busy: who comes seldom leaves nothing behind in a process. It is never more than
+  a part of what is left, 1 / (2 x processes).
 * Of several policies all admit, or none is charged: what was taken from a lease goes back into it.
 * Nothing here is needed: what is forgotten, for room or because the store is away, comes back to the shared bucket
   by itself.
@@ -30,10 +30,10 @@ from focushub_core.ratelimit.store import SharedStore, StoreUnavailable
 MAX_KEYS = 50_000
 TRUSTED_US = SECOND_US
 """For how long a refusal stands without asking again; somebody may have emptied the store."""
-OFTEN_US = 500_000
-"""A bucket that is asked for again within this time gets twice the lease."""
-SELDOM_US = 2_000_000
-"""One that is not asked for again within this time gets half."""
+OFTEN_US = 2 * SECOND_US
+"""A lease is what a bucket needs for so long, if it goes on as it did since the last question."""
+GROWTH = 8
+"""How many times the last lease it is at most: two requests at once are no stream yet."""
 LARGEST = 1 << 16
 """Permits."""
 FORGOTTEN_US = 60 * SECOND_US
@@ -56,7 +56,7 @@ class Holding:
         self.rest = self.end = 0
         self.older: dict[int, int] | None = None
         self.tat = self.floor = now
-        self.heard = now - SELDOM_US
+        self.heard = now - 2 * OFTEN_US
         self.size = 0
         self.asking = False
 
@@ -124,12 +124,9 @@ class Holding:
         return at_most + self.held(now) < need and now - self.heard < TRUSTED_US
 
     def wanted(self, now: int) -> int:
-        """How many permits to lease with the next question."""
-        since = now - self.heard
-        if since < OFTEN_US:
-            self.size = min(2 * self.size + 1, LARGEST)
-        elif since > SELDOM_US:
-            self.size //= 2
+        """How many permits to lease with the next question: the last lease is what was needed since."""
+        since = max(1, now - self.heard)
+        self.size = min((self.size + 1) * OFTEN_US // since, GROWTH * self.size + 1, LARGEST)
         return self.size
 
     def decision(self, policy: Policy, cost: int, allowed: bool, now: int) -> Decision:
@@ -176,43 +173,26 @@ class Leases:
     ) -> None:
         self.processes = processes
         self._shared = shared
-        self._clock = clock
-        self._holdings: Generations[str, Holding] = Generations(max_keys, self._now())
+        self.clock = clock
+        self.holdings: Generations[str, Holding] = Generations(max_keys, self._now())
+        """By their buckets' names."""
 
     def __len__(self) -> int:
-        return len(self._holdings)
-
-    def spend(self, charges: Sequence[Charge]) -> tuple[int, ...] | None:
-        """As `decide` where the latest leases pay for everything; else None, and nothing is charged.
-
-        For each charge the permits that are left, and the whole seconds until there is one more.
-        """
-        now = self._clock() // 1000
-        young, old = self._holdings.young, self._holdings.old
-        numbers: tuple[int, ...] = ()
-        for charge in charges:
-            holding = young.get(charge.bucket) or old.get(charge.bucket)
-            left = holding and holding.spend(charge.policy, charge.cost, now)
-            if not left:
-                if numbers:
-                    self._give_back(charges[: len(numbers) // 2])
-                return None
-            numbers += (left[0], -(-left[1] // SECOND_US))
-        return numbers
+        return len(self.holdings)
 
     def decide(self, charges: Sequence[Charge]) -> tuple[Decision, ...] | None:
         """One decision for each charge out of what is held and known here; None where the store has to be asked."""
-        now = self._clock() // 1000
+        now = self.clock() // 1000
         if len(charges) == 1:
             charge = charges[0]
-            holding = self._holdings.get(charge.bucket)
+            holding = self.holdings.get(charge.bucket)
             if holding is None:
                 return None
             left = holding.spend(charge.policy, charge.cost, now)
             if left is not None:
                 return (_admitted(charge.policy, left),)
             return self._decide((charge,), (holding,), now)
-        holdings = [self._holdings.get(charge.bucket) for charge in charges]
+        holdings = [self.holdings.get(charge.bucket) for charge in charges]
         if None in holdings:
             return None
         return self._decide(charges, cast("list[Holding]", holdings), now)
@@ -228,13 +208,6 @@ class Leases:
 
     async def close(self) -> None:
         await self._shared.close()
-
-    def _give_back(self, charges: Sequence[Charge]) -> None:
-        """Puts back what `spend` took a moment ago."""
-        for charge in charges:
-            holding = self._holdings.get(charge.bucket)
-            assert holding is not None
-            holding.rest += charge.cost * charge.policy.interval_us
 
     def _decide(
         self, charges: Sequence[Charge], holdings: Sequence[Holding], now: int
@@ -255,13 +228,13 @@ class Leases:
 
     async def _ask(self, charges: Sequence[Charge]) -> tuple[Decision, ...]:
         sent = self._now()
-        self._holdings.age(sent, FORGOTTEN_US)
+        self.holdings.age(sent, FORGOTTEN_US)
         claims = [_Claim(charge, self._holding(charge.bucket, sent), sent) for charge in charges]
         admitted = False
         try:
             admitted = await self._reserve([claim for claim in claims if claim.missing], sent)
         except StoreUnavailable:
-            self._holdings.clear()
+            self.holdings.clear()
             raise
         finally:
             if not admitted:
@@ -293,11 +266,11 @@ class Leases:
 
     def _now(self) -> int:
         """Microseconds."""
-        return self._clock() // 1000
+        return self.clock() // 1000
 
     def _holding(self, bucket: str, now: int) -> Holding:
-        holding = self._holdings.get(bucket) or Holding(now)
-        self._holdings.put(bucket, holding, now)
+        holding = self.holdings.get(bucket) or Holding(now)
+        self.holdings.put(bucket, holding, now)
         return holding
 
 

@@ -24,6 +24,7 @@ from focushub_core.ratelimit.gcra import Charge, Decision
 from focushub_core.ratelimit.leases import Leases
 from focushub_core.ratelimit.local import LocalStore
 from focushub_core.ratelimit.policy import Policy
+from focushub_core.ratelimit.purse import Purse
 from focushub_core.ratelimit.store import Store, StoreUnavailable
 from focushub_core.ratelimit.tally import Tallies
 from focushub_core.ratelimit.verdict import Verdict
@@ -61,6 +62,8 @@ class Limiter:
         self._beat: asyncio.Task[None] | None = None
         self.tallies = Tallies()
         self.replicas = replicas
+        self.degraded = False
+        """Whether the shared store is away, so that this process decides alone."""
 
     @classmethod
     def of(
@@ -74,11 +77,6 @@ class Limiter:
 
         store = Leases(RedisStore(redis_url, prefix=prefix), processes=replicas)
         return cls(store, policies=policies, replicas=replicas)
-
-    @property
-    def degraded(self) -> bool:
-        """Whether the shared store is away, so that this process decides alone."""
-        return self._recovery is not None
 
     async def acquire(self, key: str, *policies: Policy, cost: int = 1) -> Verdict:
         """Take ``cost`` permits of ``key``'s bucket under each policy, or of none."""
@@ -96,26 +94,15 @@ class Limiter:
         self.tallies.count(decisions, leased=False, degraded=degraded)
         return Verdict(decisions)
 
-    def spend(self, charges: Sequence[Charge]) -> tuple[int, ...] | None:
-        """As `decide` where leases pay for everything; else None, and nothing is charged. No two are of one bucket.
-
-        It is so nearly always: who asks at every request asks here first. Gives the numbers of `fields.Form`.
-        """
-        if self._recovery is not None or self._leases is None:
-            return None
-        left = self._leases.spend(charges)
-        if left is not None:
-            for charge in charges:
-                tally = self.tallies[charge.policy.name]
-                tally.admitted += 1
-                tally.leased += 1
-        return left
+    def purse(self, charges: Sequence[Charge]) -> Purse | None:
+        """For who charges the same again and again: it pays where leases do; None where there are none."""
+        return None if self._leases is None or not charges else Purse(self, self._leases, charges)
 
     def decide(self, charges: Sequence[Charge]) -> Verdict | None:
         """As `check`, if nothing has to be waited for; else None, and nothing is charged."""
         if len(charges) > 1 and len({charge.bucket for charge in charges}) != len(charges):
             raise ValueError("one bucket is charged twice in one call")
-        degraded = self._recovery is not None
+        degraded = self.degraded
         decisions = self._alone(charges) if degraded else self._store.decide(charges)
         if decisions is None:
             return None
@@ -124,7 +111,7 @@ class Limiter:
 
     async def look(self) -> None:
         """Raise `Unavailable` while the shared store is away: for a check that says so before a request does."""
-        if self._shared and self._recovery is None:
+        if self._shared and not self.degraded:
             await self._ping()
         if self.degraded:
             raise Unavailable("limits are kept by each process alone", code="limit_store_unavailable")
@@ -172,7 +159,8 @@ class Limiter:
         return Charge(policy, charge.key, min(charge.cost, policy.burst))
 
     def _open(self, error: StoreUnavailable) -> None:
-        if self._recovery is None:  # of many requests that wait at once, one opens it
+        if not self.degraded:  # of many requests that wait at once, one opens it
+            self.degraded = True
             log.warning("limits: the shared store is away (%s); deciding alone", error.detail)
             self._recovery = asyncio.create_task(self._recover(), name="limiter-recovery")
 
@@ -185,12 +173,12 @@ class Limiter:
             except (StoreUnavailable, TimeoutError):
                 continue
             log.info("limits: the shared store is back")
-            self._recovery = None
+            self._recovery, self.degraded = None, False
             return
 
     async def _stay_alive(self) -> None:
         while True:
-            if self._recovery is None:
+            if not self.degraded:
                 await self._ping()
             await asyncio.sleep(BEAT_S * random.uniform(0.9, 1.0))  # noqa: S311 (no secret)
 

@@ -85,7 +85,7 @@ class RateLimits:
     ) -> None:
         self.limiter = limiter
         self.policies = tuple(policies)
-        self._counting = Counting(self.policies, trusted)
+        self._counting = Counting(limiter, self.policies, trusted)
         self._user = user
         self._route = route
         self._exempt = exempt
@@ -122,7 +122,7 @@ class RateLimits:
         bill = place.bills.get((request.method, request.remote, user)) or self._bill(request, place, user)
         if not bill.charges:
             return None
-        spent = self.limiter.spend(bill.charges)
+        spent = None if bill.purse is None else bill.purse.spend()
         if spent is None:
             return self._decide(request, bill)
         request[TOLD] = bill.form, spent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from focushub_core import User
-from focushub_core.gateway.filters import Filters, Request
+from focushub_core.gateway.filters import Filters, Place
 from focushub_core.gateway.routes import Match
 from focushub_core.http.cors import Cors
 from focushub_core.identity.keys import KeySource
@@ -68,7 +69,8 @@ class Acquainted(Verifier):
 def filters() -> Filters:
     verifier = Acquainted(KeySource(no_keys), issuer="i", audience="a", clock=lambda: 1000)
     limiter = Limiter(Leases(SharedStore(), clock=lambda: NOW_US * 1000))
-    return Filters(Cors([]), verifier, limiter, Counting(POLICIES, parse_networks("10.0.0.0/8")))
+    counting = Counting(limiter, POLICIES, parse_networks("10.0.0.0/8"))
+    return Filters(Cors([]), verifier, limiter, counting)
 
 
 class Asking(NamedTuple):
@@ -101,12 +103,21 @@ def blocks() -> list[Fields]:
     return [Fields([], [], known, frozenset()) for known in (*people, [], forwarded)]
 
 
+@cache
+def place_of(path: bytes, label: str, public: bool) -> Place:
+    match = Match(ServiceEntry("any", 1, (label,)), label, public, False)
+    return Place(path, match, label, lambda passed: Route(label, told=passed.told))
+
+
+@cache
+def side_of(peer: bytes) -> Side:
+    return Side(b"g", peer, False)
+
+
 async def told(asked: Filters, who: Asking, fields: Fields) -> bytes:
     """What the answer says of limits."""
-    match = Match(ServiceEntry("any", 1, (who.label,)), who.label, who.public, False)
     head = RequestHead(who.method, who.path, 1, fields)
-    request = Request(who.path, head, Side(b"g", who.peer, False), match, who.label)
-    found = asked.apply(request, lambda passed: Route(passed.label, told=passed.told))
+    found = asked.apply(place_of(who.path, who.label, who.public), head, side_of(who.peer))
     return (found if isinstance(found, Route) else await found).told
 
 

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from focushub_core.ratelimit import Policy
+from focushub_core.ratelimit import Limiter, Policy
 from focushub_core.ratelimit.address import parse_networks
 from focushub_core.ratelimit.counting import LONGEST, REMEMBERED, Bill, Counting
 from focushub_core.ratelimit.gcra import Charge
 from focushub_core.ratelimit.policy import lies_under
 
+ALONE = Limiter()
 POLICIES = [
     Policy("user", 5),
     Policy("address", 3, by="address"),
@@ -45,9 +46,9 @@ def test_what_is_remembered_is_what_would_be_counted(
     policies: list[Policy], asked: list[dict[str, Any]]
 ) -> None:
     trusted = parse_networks("10.0.0.0/8")
-    counting = Counting(policies, trusted)
+    counting = Counting(ALONE, policies, trusted)
     for request in asked:
-        assert buckets(counting, request) == buckets(Counting(policies, trusted), request)
+        assert buckets(counting, request) == buckets(Counting(ALONE, policies, trusted), request)
 
 
 PREFIXES = ["/", "/v1", "/v1/", "/v1/auth", "/v1/auth/login", "/v1//", "/v1/auth/", "/x"]
@@ -59,14 +60,14 @@ paths = st.lists(st.sampled_from(["v1", "auth", "login", "x", "", "%41"]), max_s
 @given(path=paths, named=st.lists(st.sampled_from(PREFIXES), max_size=4), apart=st.integers(0, 4))
 def test_what_holds_for_a_zone_holds_for_each_path_in_it(path: str, named: list[str], apart: int) -> None:
     routes, exempt = tuple(named[:apart]), tuple(named[apart:])
-    zone = Counting([Policy("p", 1, routes=routes, exempt_routes=exempt)]).zone(path)
+    zone = Counting(ALONE, [Policy("p", 1, routes=routes, exempt_routes=exempt)]).zone(path)
 
     for prefix in named:
         assert lies_under(zone, prefix) == lies_under(path, prefix)
 
 
 def test_what_is_remembered_is_bounded_and_does_not_grow_with_paths_that_clients_make_up() -> None:
-    counting = Counting(POLICIES)
+    counting = Counting(ALONE, POLICIES)
     for number in range(3 * REMEMBERED):
         counting.bill("GET", f"/login/{number}", "/", user="ann")
     assert len(counting._remembered) == 1

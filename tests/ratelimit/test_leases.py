@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from focushub_core.ratelimit import Charge, Decision, Leases, Policy
+from focushub_core.ratelimit import Charge, Decision, Leases, Limiter, Policy
 from focushub_core.ratelimit.fields import numbers, retry_after
 from focushub_core.ratelimit.gcra import Grant, Want, grant
-from focushub_core.ratelimit.leases import LARGEST, OFTEN_US
+from focushub_core.ratelimit.leases import OFTEN_US
 from focushub_core.ratelimit.policy import SECOND_US
+from focushub_core.ratelimit.purse import Purse
 from focushub_core.ratelimit.store import StoreUnavailable
 
 T = TypeVar("T")
@@ -72,15 +73,27 @@ def spend(process: Leases, policy: Policy, count: int) -> None:
         ask(process, policy)
 
 
-def spent(process: Leases, charges: Sequence[Charge]) -> tuple[Decision, ...] | None:
-    """As decisions, what `Leases.spend` says."""
-    told = process.spend(charges)
+def purse(process: Leases, *charges: Charge) -> Purse:
+    made = Limiter(process).purse(charges)
+    assert made is not None
+    return made
+
+
+def spent(purse: Purse, charges: Sequence[Charge]) -> tuple[Decision, ...] | None:
+    """As decisions, what a purse for these says."""
+    told = purse.spend()
     if told is None:
         return None
     left = zip(charges, told[::2], told[1::2], strict=True)
     return tuple(
         Decision(charge.policy, True, remaining, seconds, 0.0) for charge, remaining, seconds in left
     )
+
+
+def held(process: Leases, bucket: str) -> int:
+    """What a process can spend at once of a bucket (microseconds)."""
+    holding = process.holdings.get(bucket)
+    return holding.held(process._now()) if holding else 0
 
 
 class ManyProcesses(RuleBasedStateMachine):
@@ -98,6 +111,7 @@ class ManyProcesses(RuleBasedStateMachine):
         ]
         self.spent = [0, 0]
         self.refused: tuple[int, list[int], Decision] | None = None
+        self.purses: dict[tuple[int, int], Purse] = {}
 
     @rule(us=st.one_of(st.integers(0, 1000), st.integers(0, SECOND_US), st.integers(0, 10 * SECOND_US)))
     def time_goes_by(self, us: int) -> None:
@@ -128,28 +142,25 @@ class ManyProcesses(RuleBasedStateMachine):
         for policy in self.policies:
             bucket = f"{policy.name}:k"
             level = policy.tolerance_us - self.world.debt(bucket)
-            held = sum(self._held(process, bucket) for process in self.processes)
+            together = sum(held(process, bucket) for process in self.processes)
 
-            assert level + held <= policy.tolerance_us
+            assert level + together <= policy.tolerance_us
 
     def _ask(self, who: int, which: list[int], shortly: bool = True) -> Sequence[Decision]:
         process = self.processes[who]
         policies = [self.policies[number] for number in which]
         charges = [Charge(policy, "k") for policy in policies]
-        decisions = (spent(process, charges) if shortly else None) or at_once(process.charge(charges))
+        kept = self.purses.setdefault((who, len(which)), purse(process, *charges))
+        decisions = (spent(kept, charges) if shortly else None) or at_once(process.charge(charges))
         if all(decision.allowed for decision in decisions):
             for number, policy in zip(which, policies, strict=True):
                 self.spent[number] += policy.interval_us
                 assert self.spent[number] <= policy.tolerance_us, "more than burst and quota in some stretch"
         for policy, decision in zip(policies, decisions, strict=True):
             if not decision.allowed:
-                missing = policy.interval_us - self._held(process, f"{policy.name}:k")
+                missing = policy.interval_us - held(process, f"{policy.name}:k")
                 assert self.world.debt(f"{policy.name}:k") + missing > policy.tolerance_us, "starved"
         return decisions
-
-    def _held(self, process: Leases, bucket: str) -> int:
-        holding = process._holdings.get(bucket)
-        return holding.held(process._now()) if holding else 0
 
     def _pass(self, us: int) -> None:
         self.world.now += us
@@ -177,7 +188,7 @@ def test_what_a_lone_client_is_told_is_true_with_leases_too(
         decision = ask(process, policy, cost=min(cost, burst))
     told_at, tats = world.now, dict(world.tats)
     world.now += math.ceil(decision.next_s) * SECOND_US
-    later = policy.tolerance_us - world.debt("p:k") + process._holdings.get("p:k").held(world.now)  # type: ignore[union-attr]
+    later = policy.tolerance_us - world.debt("p:k") + held(process, "p:k")
     assert later // policy.interval_us >= min(decision.remaining + 1, burst)
     world.now, world.tats = told_at, tats
 
@@ -199,12 +210,13 @@ def test_spending_says_and_takes_what_a_decision_does(
     policies = [Policy(name, 3000, 60, burst) for name, burst in zip("ab", bursts, strict=True)]
     worlds = [World(), World()]
     short, long = (world.process() for world in worlds)
+    purses: dict[int, Purse] = {}
     for wait, which in steps:
         for world in worlds:
             world.now += wait
         charges = [Charge(policy, "k") for number, policy in enumerate(policies) if which & 1 << number]
         decisions = at_once(long.charge(charges))
-        told = short.spend(charges)
+        told = purses.setdefault(which, purse(short, *charges)).spend()
 
         assert (told or numbers(at_once(short.charge(charges)))) == numbers(decisions)
         assert told is None or all(decision.allowed for decision in decisions)
@@ -218,9 +230,9 @@ def test_spending_for_several_charges_all_or_none() -> None:
         world.now += 100
         ask(process, wide)
     ask(process, narrow)
-    before = [process._holdings.get(name).held(world.now) for name in ("wide:k", "narrow:k")]  # type: ignore[union-attr]
-    held_alone = process.spend([Charge(wide, "k"), Charge(narrow, "k", 3)])
-    after = [process._holdings.get(name).held(world.now) for name in ("wide:k", "narrow:k")]  # type: ignore[union-attr]
+    before = [held(process, name) for name in ("wide:k", "narrow:k")]
+    held_alone = purse(process, Charge(wide, "k"), Charge(narrow, "k", 3)).spend()
+    after = [held(process, name) for name in ("wide:k", "narrow:k")]
 
     assert held_alone is None
     assert before == after
@@ -303,11 +315,36 @@ def test_a_store_that_is_away_takes_the_leases_with_it() -> None:
     process = world.process()
     for _ in range(10):
         ask(process, policy)
+    kept = purse(process, Charge(policy, "k"))
+    assert kept.spend() is not None
+
     world.away = True
     with pytest.raises(StoreUnavailable):
-        spend(process, policy, 2 * LARGEST)
+        ask(process, policy, "another")
 
     assert len(process) == 0
+    assert kept.spend() is None
+
+
+def test_a_purse_pays_out_of_what_is_held_now() -> None:
+    """What was forgotten, for room, and leased anew, is another holding."""
+    world, policy = World(), Policy("p", 10**6, 60)
+    process = Leases(world, max_keys=4, clock=lambda: world.now * 1000)
+    kept = purse(process, Charge(policy, "k"))
+    assert kept.spend() is None
+
+    for number in range(20):
+        for _ in range(2):
+            ask(process, policy)
+        told = kept.spend()
+        assert told is not None
+        assert (
+            told[0] == (policy.tolerance_us - world.debt("p:k") + held(process, "p:k")) // policy.interval_us
+        )
+        for other in range(4):
+            ask(process, policy, f"{number}-{other}")
+        assert process.holdings.get("p:k") is None
+        assert kept.spend() is None
 
 
 def test_memory_is_bounded() -> None:

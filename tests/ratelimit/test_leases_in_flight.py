@@ -105,7 +105,7 @@ async def carry_out(policy: Policy, plan: list[tuple[str, int, int]]) -> None:
 
         admitted = sum(t.done() and not t.cancelled() and t.result()[0].allowed for t in asked)
         level = policy.tolerance_us - max(0, tats.get("p:k", 0) - clock.now)
-        held = [lease._holdings.get("p:k") for lease in leases]
+        held = [lease.holdings.get("p:k") for lease in leases]
         assert admitted * policy.interval_us <= policy.tolerance_us + clock.now - began
         assert level + sum(one.held(clock.now) for one in held if one) <= policy.tolerance_us
     for task in asked:

@@ -66,8 +66,9 @@ async def test_what_leases_pay_for_counts_as_admitted_and_leased() -> None:
     limiter = Limiter(Leases(LentStore(), clock=lambda: 1))
     charges = [Charge(Policy("a", 100), "k"), Charge(Policy("b", 100), "k")]
     await limiter.check(charges)
-    spent = [limiter.spend(charges) for _ in range(10)]
-    paid = sum(each is not None for each in spent)
+    purse = limiter.purse(charges)
+    assert purse is not None
+    paid = sum(purse.spend() is not None for _ in range(10))
     await limiter.close()
 
     assert paid > 0

@@ -52,6 +52,21 @@ class Route(msgspec.Struct):
     found: Mapping[str, str] = {}
     """What the path says, for the handler."""
 
+    def telling(self, told: bytes) -> Route:
+        """The same for another request: only what its answer is told besides is not."""
+        return Route(
+            self.label,
+            self.pool,
+            self.sent,
+            told,
+            self.keyed,
+            self.notes,
+            self.handler,
+            self.elsewhere,
+            self.refusal,
+            self.user,
+        )
+
 
 Router = Callable[[RequestHead, Side], Route | Awaitable[Route]]
 """Says what becomes of a request, at once if it can. It may raise `FocusHubError`."""
