@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
 from focushub_core.errors import BadRequest, FocusHubError, NotFound, RequestTimeout
@@ -46,10 +46,12 @@ class ClientConnection(asyncio.Protocol):
     __slots__ = (
         "_body_over", "_credit", "_ended", "_engine", "_head", "_looked", "_pumping", "_read_over", "_reader",
         "_received", "_request_id", "_route", "_since", "_started", "_stuck", "_unread", "_waiting", "full", "last",
-        "serving", "side", "slot", "told", "transport", "witness",
+        "serving", "side", "slot", "told", "transport", "witness", "write",
     )  # fmt: skip
 
     transport: asyncio.Transport
+    write: Callable[[bytes], None]
+    """Sends a part of the answer."""
     side: Side
 
     def __init__(self, engine: Engine) -> None:
@@ -84,6 +86,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+        self.write = self.transport.write
         self.side = self._engine.side(transport.get_extra_info("peername"))
         self._since = self._engine.clock()
         self._engine.joined(self)
@@ -270,10 +273,6 @@ class ClientConnection(asyncio.Protocol):
     def keeps(self, head: RequestHead) -> bool:
         """Whether another request may follow ``head``'s."""
         return head.keeps and not self._engine.draining
-
-    def write(self, data: bytes) -> None:
-        """Send a part of the answer."""
-        self.transport.write(data)
 
     def refuse(self, error: FocusHubError) -> None:
         """Answer the present request with a problem."""

@@ -10,8 +10,9 @@ Rules that hold here:
   replayable request nothing, and any other gets a problem instead of half an answer.
 * A large one streams, as fast as the client takes it. If it breaks off, so does the client's message: half an answer
   is never a clean 200.
-* A kept connection that ends without an answer byte was closed under us: a replayable request is sent once more to the
-  same upstream, on a new one, and nobody is to blame. Others get a 502 problem: the upstream may have had it.
+* A kept connection that ends without an answer byte was closed under us: a replayable request, and one that never
+  left, is sent once more to the same upstream, on a new one, and nobody is to blame. Others get a 502 problem: the
+  upstream may have had it.
 * What waits for an upstream that proves to be frozen goes elsewhere, if it is replayable and there is an elsewhere.
   It is not counted against the budget of retries: it costs the upstream nothing.
 * An upstream is blamed for being late only if it was its turn, and if it had half of our time: a client may leave it
@@ -196,7 +197,9 @@ class Exchange:
             # RFC 9110 section 10.1.1: a proxy that does not know the answer forwards the expectation
             more += b"Expect: 100-continue\r\n"
         data = request_to(head, self._client.side, self._id, link.to, more)
-        link.ask(self, head.method, data + b"".join(self._kept) if self._kept else data)
+        if self._kept:
+            data += b"".join(self._kept)
+        link.ask(self, head.method, data, whole=self.body_over)
         if not self.body_over:
             self.wants_body = not link.full
             self._client.go_on()
@@ -291,7 +294,8 @@ class Exchange:
     def on_lost(self, error: BaseException | None) -> None:
         link = self._link
         assert link is not None
-        if link.used and not link.answered and not self._sent and self._replayable():
+        may_be_lost = not link.sent or (not self._sent and self._replayable())
+        if link.used and not link.answered and may_be_lost:
             self._leave(clean=False)
             self._again = True
             self._attempt(self._engine.clock())

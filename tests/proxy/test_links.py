@@ -1,0 +1,145 @@
+"""Connections to upstreams: when a request leaves, and whose answer it is that comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from focushub_core.balancer import Pool
+from focushub_core.proxy.engine import Engine, Route
+from focushub_core.proxy.engine.client import ClientConnection
+from focushub_core.proxy.engine.links import Link, Links
+from focushub_core.proxy.http1 import Names, ResponseHead
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+class Wire:
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def get_extra_info(self, name: str) -> tuple[str, int]:
+        return "127.0.0.1", 1
+
+
+class Asker:
+    """Asks on a link, and keeps what it hears."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.heard: list[object] = []
+
+    def on_whole(self, head: ResponseHead, body: bytes) -> None:
+        self.heard.append(body)
+        self.link.done(0.0)
+
+    def on_lost(self, error: BaseException | None) -> None:
+        self.heard.append("lost")
+        self.link.leave(clean=False)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} was not expected")
+
+
+@pytest.fixture
+async def connect() -> Callable[[], tuple[Link, Any]]:
+    """Makes connections to one upstream."""
+    links = Links(asyncio.get_running_loop(), Names(), 60.0)
+    upstream = Pool.of("any", ["http://127.0.0.1:1"]).upstreams[0]
+
+    def made() -> tuple[Link, Any]:
+        link, wire = Link(links, upstream), Wire()
+        link.connection_made(wire)  # type: ignore[arg-type]
+        return link, wire
+
+    return made
+
+
+async def test_whole_requests_leave_together_but_for_those_that_were_given_up(
+    connect: Callable[[], tuple[Link, Any]],
+) -> None:
+    made = [connect() for _ in range(3)]
+    for number, (link, wire) in enumerate(made):
+        link.ask(Asker(link), b"GET", b"GET /%d" % number)
+        assert wire.written == []
+    made[1][0].leave(clean=False)
+    await asyncio.sleep(0)
+
+    assert [wire.written for _, wire in made] == [[b"GET /0"], [], [b"GET /2"]]
+
+
+async def test_a_request_that_is_not_whole_leaves_at_once_so_that_its_body_comes_behind_it(
+    connect: Callable[[], tuple[Link, Any]],
+) -> None:
+    link, wire = connect()
+    link.ask(Asker(link), b"PUT", b"PUT /", whole=False)
+    wire.write(b"body")
+    await asyncio.sleep(0)
+
+    assert wire.written == [b"PUT /", b"body"]
+
+
+async def test_what_came_before_the_request_left_is_not_its_answer(
+    connect: Callable[[], tuple[Link, Any]],
+) -> None:
+    link, wire = connect()
+    asker = Asker(link)
+    link.ask(asker, b"GET", b"GET /")
+    link.data_received(ANSWER)
+    await asyncio.sleep(0)
+
+    assert asker.heard == ["lost"]
+    assert wire.aborted
+    assert wire.written == []
+
+
+async def test_what_comes_after_it_is(connect: Callable[[], tuple[Link, Any]]) -> None:
+    link, wire = connect()
+    asker = Asker(link)
+    for _ in range(2):
+        link.ask(asker, b"GET", b"GET /")
+        await asyncio.sleep(0)
+        link.data_received(ANSWER)
+
+    assert asker.heard == [b"{}", b"{}"]
+    assert not wire.aborted
+    assert len(wire.written) == 2
+
+
+@pytest.mark.parametrize("left", [False, True])
+async def test_a_post_whose_kept_connection_closes_before_it_left_goes_on_a_new_one(left: bool) -> None:
+    """Behind what has left nobody may send it again: the upstream may have had it."""
+    pool = Pool.of("any", ["http://127.0.0.1:1"])
+    engine = Engine("p", lambda head, side: Route("/", pool))
+    await engine.start()
+    connected: list[object] = []
+    engine.connect = lambda upstream, exchange: connected.append(exchange)  # type: ignore[method-assign]
+    link, client = Link(engine.links, pool.upstreams[0]), ClientConnection(engine)
+    for connection in (link, client):
+        connection.connection_made(Wire())  # type: ignore[arg-type]
+    engine.links.keep(link, engine.clock())
+    client.data_received(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
+    if left:
+        await asyncio.sleep(0)
+    link.connection_lost(None)
+    answered: list[bytes] = client.transport.written  # type: ignore[attr-defined]
+    client.connection_lost(None)
+    await engine.stop(0)
+
+    assert bool(connected) is not left
+    assert [b" 502 " in answer for answer in answered] == [True] * left
