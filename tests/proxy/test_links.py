@@ -11,7 +11,7 @@ import pytest
 from focushub_core.balancer import Pool
 from focushub_core.proxy.engine import Engine, Route
 from focushub_core.proxy.engine.client import ClientConnection
-from focushub_core.proxy.engine.links import Link, Links
+from focushub_core.proxy.engine.links import BUSY, Link, Links
 from focushub_core.proxy.http1 import Names, ResponseHead
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -61,6 +61,7 @@ async def connect() -> Callable[[], tuple[Link, Any]]:
     """Makes connections to one upstream."""
     links = Links(asyncio.get_running_loop(), Names(), 60.0)
     upstream = Pool.of("any", ["http://127.0.0.1:1"]).upstreams[0]
+    upstream.in_flight = BUSY
 
     def made() -> tuple[Link, Any]:
         link, wire = Link(links, upstream), Wire()
@@ -81,6 +82,16 @@ async def test_whole_requests_leave_together_but_for_those_that_were_given_up(
     await asyncio.sleep(0)
 
     assert [wire.written for _, wire in made] == [[b"GET /0"], [], [b"GET /2"]]
+
+
+async def test_the_only_request_of_an_upstream_leaves_at_once(
+    connect: Callable[[], tuple[Link, Any]],
+) -> None:
+    link, wire = connect()
+    link.upstream.in_flight = 1
+    link.ask(Asker(link), b"GET", b"GET /")
+
+    assert wire.written == [b"GET /"]
 
 
 async def test_a_request_that_is_not_whole_leaves_at_once_so_that_its_body_comes_behind_it(
@@ -127,6 +138,7 @@ async def test_a_post_whose_kept_connection_closes_before_it_left_goes_on_a_new_
     pool = Pool.of("any", ["http://127.0.0.1:1"])
     engine = Engine("p", lambda head, side: Route("/", pool))
     await engine.start()
+    pool.upstreams[0].in_flight = BUSY - 1
     connected: list[object] = []
     engine.connect = lambda upstream, exchange: connected.append(exchange)  # type: ignore[method-assign]
     link, client = Link(engine.links, pool.upstreams[0]), ClientConnection(engine)

@@ -5,8 +5,8 @@ Rules that hold here:
 * A connection serves one exchange at a time. It is kept only if both messages on it ended as they should, and nothing
   came behind the answer: so no answer can belong to another request than the one it is given to.
 * Bytes on a connection that waits for work, or its end, mean that it is not to be trusted: it is closed.
-* Whole requests leave together, at the end of the turn of the loop in which they were made: an upstream that is
-  woken for the first finds the others, too. With many connections that takes a third of what a request costs.
+* Whole requests to a busy upstream leave together, at the end of the turn of the loop in which they were made: it is
+  woken for the first and finds the others, too. With many connections that saves a third of what a request costs.
 * The one used last is used next; those that idle longer than ``kept_s`` are closed, and all to an upstream that left.
 """
 
@@ -32,6 +32,8 @@ from focushub_core.proxy.http1 import (
 
 MOST_KEPT = 512
 """Idle connections to one upstream."""
+BUSY = 2
+"""Requests that an upstream has at once, from which on they leave together."""
 _LIMITS = Limits(head=64 * 1024, fields=256)
 
 
@@ -116,12 +118,12 @@ class Link(asyncio.Protocol):
         """
         self.asking = asking
         self.answered = False
-        self.sent = not whole
         self._reader.expect(method)
-        if whole:
-            self._links.send_soon(self, data)
-        else:
+        self.sent = not whole or self.upstream.in_flight < BUSY
+        if self.sent:
             self.transport.write(data)
+        else:
+            self._links.send_soon(self, data)
 
     def done(self, now: float) -> None:
         """The exchange is over here, and both messages ended as they should; the answer came whole (`on_whole`)."""
