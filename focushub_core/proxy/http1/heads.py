@@ -139,9 +139,11 @@ def read_request(
     data: bytes, end: int, names: Names, limits: Limits, memory: Memory[RequestHead]
 ) -> RequestHead:
     """The head that ends at ``end``, behind its empty line. It may be one that was given before."""
-    raw, aside, at = data[:end], b"", -1
+    raw, aside = data[:end], b""
     if names.aside and (at := raw.find(names.aside)) >= 0:
         raw, aside = _set_aside(raw, at, len(names.aside))
+    if raw == memory.raw and memory.last is not None:
+        return _with_aside(memory.last, aside)
     begin = raw.find(b"\r\n") + 2
     line, block = raw[:begin], raw[begin:]
     known = _known(block, memory)
@@ -152,7 +154,7 @@ def read_request(
     else:
         head = _read_request(line, block, aside, known, names, limits, memory)
     if not head.more and not head.framing:
-        memory.raw, memory.last, memory.at = raw, head, at if aside else -1
+        memory.raw, memory.last = raw, head
     return head
 
 
@@ -182,24 +184,8 @@ def _read_request(  # noqa: PLR0917
     return head
 
 
-def known_but_for_aside(data: bytes, names: Names, memory: Memory[RequestHead]) -> RequestHead | None:
-    """The head that ``data`` is, all of it, if that is the same as the last one was but for the line set aside."""
-    at = memory.at
-    # It ends as a head does, and a head has its only empty line there: the line set aside is no other message's.
-    if at < 0 or not data.startswith(names.aside, at) or not data.endswith(b"\r\n\r\n"):
-        return None
-    raw, aside = _set_aside(data, at, len(names.aside))
-    if raw != memory.raw or memory.last is None:
-        return None
-    return _with_aside(memory.last, aside)
-
-
 def _with_aside(head: RequestHead, aside: bytes) -> RequestHead:
-    if head.aside == aside:
-        return head
-    same = copy(head)
-    same.aside = aside
-    return same
+    return head if head.aside == aside else msgspec.structs.replace(head, aside=aside)
 
 
 def _known(text: bytes, memory: Memory[H]) -> H | None:

@@ -31,11 +31,10 @@ _VALUE = re.compile(rb"[!-~]++(?: ++[!-~]++)*+")
 class Memory(Generic[H]):
     """``head`` was read from ``text``; where ``gaps`` were found, it is what all heads have that fill them.
 
-    ``last`` was read from ``raw``, as it came but for the line that was set aside, which stood at ``at``, or -1. It may
-    be empty.
+    ``last`` was read from ``raw``, as it came but for the line that was set aside. It may be empty.
     """
 
-    __slots__ = ("_patience", "at", "gaps", "head", "last", "raw", "text")
+    __slots__ = ("_patience", "gaps", "head", "last", "raw", "text")
 
     def __init__(self) -> None:
         self.head: H | None = None
@@ -43,7 +42,6 @@ class Memory(Generic[H]):
         self.gaps: Gaps | None = None
         self.last: H | None = None
         self.raw = b""
-        self.at = -1
         self._patience = _PATIENCE
 
     def keep(self, text: bytes, head: H, gaps: Gaps | None = None) -> None:

@@ -23,7 +23,6 @@ from focushub_core.proxy.http1.heads import (
     Limits,
     RequestHead,
     ResponseHead,
-    known_but_for_aside,
     read_request,
     read_response,
     request_line,
@@ -221,12 +220,8 @@ class RequestReader(_Reader):
         if self.rest or self._step is not RequestReader._head:
             return None
         memory = self._memory
-        if memory.last is not None and memory.raw:
-            if data == memory.raw and not memory.last.aside:
-                return memory.last
-            head = known_but_for_aside(data, self._names, memory)
-            if head is not None and len(data) <= self._limits.head:
-                return head
+        if memory.raw and data == memory.raw and memory.last is not None and not memory.last.aside:
+            return memory.last
         end = data.find(b"\r\n\r\n") + 4
         if end == 3 or end > self._limits.head:
             return None
