@@ -161,6 +161,8 @@ class Limiter:
     def _open(self, error: StoreUnavailable) -> None:
         if not self.degraded:  # of many requests that wait at once, one opens it
             self.degraded = True
+            if self._leases is not None:
+                self._leases.holdings.clear()  # shares are decided on instead
             log.warning("limits: the shared store is away (%s); deciding alone", error.detail)
             self._recovery = asyncio.create_task(self._recover(), name="limiter-recovery")
 

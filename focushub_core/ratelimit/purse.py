@@ -3,7 +3,8 @@
 Rules that hold here:
 
 * It says and takes what `Leases.decide` would where the latest leases pay for everything; else it does nothing.
-* The holdings that it remembers are those of its buckets as long as none was forgotten (`Generations.turns`).
+* The holdings that it remembers are those of its buckets as long as none was forgotten (`Generations.turns`); while the
+  store is away there are none.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from focushub_core.ratelimit.limiter import Limiter
 
 
+Part = tuple[Holding, Policy, int, Tally]
+"""Where a charge is paid from, under which policy, how much, and where it is counted."""
+
+
 class Purse:
     """Pays for ``charges``, of which no two are of one bucket, out of what ``leases`` hold."""
 
@@ -31,20 +36,21 @@ class Purse:
         self._holdings = leases.holdings
         self._charges = tuple(charges)
         self._turns = 0
-        self._parts: list[tuple[Holding, Policy, int, Tally]] = []
+        self._parts: Sequence[Part] = ()
 
     def spend(self) -> tuple[int, ...] | None:
         """The numbers of `fields.Form`: for each charge the permits left, and whole seconds until there is one more.
 
         None where somebody has to be asked, or something else decided; then nothing is charged.
         """
-        if self._limiter.degraded:
-            return None
-        if self._turns != self._holdings.turns or not self._parts:
-            self._look()
+        parts = self._parts
+        if not parts or self._turns != self._holdings.turns:
+            parts = self._parts = self._found()
+            if not parts:
+                return None
         now = self._clock() // 1000
         numbers: tuple[int, ...] = ()
-        for holding, policy, cost, tally in self._parts:
+        for holding, policy, cost, tally in parts:
             left = holding.spend(policy, cost, now)
             if left is None:
                 self._give_back(len(numbers) // 2)
@@ -52,18 +58,20 @@ class Purse:
             tally.admitted += 1
             tally.leased += 1
             numbers += (left[0], -(-left[1] // SECOND_US))
-        return numbers or None
+        return numbers
 
-    def _look(self) -> None:
-        """Find the holdings; there are no parts unless all of them are known."""
+    def _found(self) -> Sequence[Part]:
+        """The holdings, or nothing unless all of them are known."""
         self._turns = self._holdings.turns
+        if self._limiter.degraded:
+            return ()
         found = [(self._holdings.get(charge.bucket), charge) for charge in self._charges]
         parts = [
             (holding, charge.policy, charge.cost, self._limiter.tallies[charge.policy.name])
             for holding, charge in found
             if holding is not None
         ]
-        self._parts = parts if len(parts) == len(found) else []
+        return parts if len(parts) == len(found) else ()
 
     def _give_back(self, count: int) -> None:
         """Undo what was done for the first so many charges a moment ago."""

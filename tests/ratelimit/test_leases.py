@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Coroutine, Sequence
+from itertools import repeat
 from typing import Any, TypeVar
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from focushub_core.errors import Unavailable
 from focushub_core.ratelimit import Charge, Decision, Leases, Limiter, Policy
 from focushub_core.ratelimit.fields import numbers, retry_after
 from focushub_core.ratelimit.gcra import Grant, Want, grant
@@ -48,6 +51,8 @@ class World:
         return granted
 
     async def ping(self) -> int:
+        if self.away:
+            raise StoreUnavailable("away")
         return 1
 
     async def close(self) -> None:
@@ -324,6 +329,32 @@ def test_a_store_that_is_away_takes_the_leases_with_it() -> None:
 
     assert len(process) == 0
     assert kept.spend() is None
+
+
+async def test_while_the_store_is_away_a_purse_pays_nothing_even_if_a_lease_comes_late() -> None:
+    world, charge = World(), Charge(Policy("p", 10**6, 60), "k")
+    process = world.process()
+    limiter = Limiter(process, delays=lambda: repeat(0.001))
+    kept = limiter.purse([charge])
+    assert kept is not None
+    for _ in range(2):
+        await limiter.check([charge])
+    lease = process.holdings.get(charge.bucket)
+    assert lease is not None
+
+    world.away = True
+    with pytest.raises(Unavailable):
+        await limiter.look()
+    assert kept.spend() is None
+    process.holdings.put(charge.bucket, lease, world.now)
+    assert kept.spend() is None
+
+    world.away = False
+    async with asyncio.timeout(5):
+        while limiter.degraded:  # noqa: ASYNC110 (what is waited for has no event)
+            await asyncio.sleep(0.001)
+    assert kept.spend() is not None
+    await limiter.close()
 
 
 def test_a_purse_pays_out_of_what_is_held_now() -> None:
