@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from focushub_core.balancer import Pool
+from focushub_core.errors import NotFound
 from focushub_core.proxy.engine import Engine, Route
 from focushub_core.proxy.engine.client import ClientConnection
-from focushub_core.proxy.engine.links import BUSY, Link, Links
+from focushub_core.proxy.engine.links import Link, Links
+from focushub_core.proxy.engine.outbox import Outbox
 from focushub_core.proxy.http1 import Names, ResponseHead
+from focushub_core.telemetry.counters import RequestCounters
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -26,6 +28,9 @@ class Wire:
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
+
+    def write_eof(self) -> None:
+        self.written.append(b"the end")
 
     def abort(self) -> None:
         self.aborted = True
@@ -56,25 +61,25 @@ class Asker:
         raise AssertionError(f"{name} was not expected")
 
 
-@pytest.fixture
-async def connect() -> Callable[[], tuple[Link, Any]]:
-    """Makes connections to one upstream."""
-    links = Links(asyncio.get_running_loop(), Names(), 60.0)
-    upstream = Pool.of("any", ["http://127.0.0.1:1"]).upstreams[0]
-    upstream.in_flight = BUSY
+class Turn:
+    """Connections to one upstream, in a process that has so many requests."""
 
-    def made() -> tuple[Link, Any]:
-        link, wire = Link(links, upstream), Wire()
+    def __init__(self, in_flight: int) -> None:
+        counters, loop = RequestCounters(), asyncio.get_running_loop()
+        counters.in_flight = in_flight
+        self.links = Links(loop, Names(), 60.0, Outbox(loop, counters))
+        self._upstream = Pool.of("any", ["http://127.0.0.1:1"]).upstreams[0]
+
+    def connect(self) -> tuple[Link, Wire]:
+        """A connection."""
+        link, wire = Link(self.links, self._upstream), Wire()
         link.connection_made(wire)  # type: ignore[arg-type]
         return link, wire
 
-    return made
 
-
-async def test_whole_requests_leave_together_but_for_those_that_were_given_up(
-    connect: Callable[[], tuple[Link, Any]],
-) -> None:
-    made = [connect() for _ in range(3)]
+async def test_requests_leave_together_but_for_those_that_were_given_up() -> None:
+    turn = Turn(in_flight=3)
+    made = [turn.connect() for _ in range(3)]
     for number, (link, wire) in enumerate(made):
         link.ask(Asker(link), b"GET", b"GET /%d" % number)
         assert wire.written == []
@@ -84,31 +89,26 @@ async def test_whole_requests_leave_together_but_for_those_that_were_given_up(
     assert [wire.written for _, wire in made] == [[b"GET /0"], [], [b"GET /2"]]
 
 
-async def test_the_only_request_of_an_upstream_leaves_at_once(
-    connect: Callable[[], tuple[Link, Any]],
-) -> None:
-    link, wire = connect()
-    link.upstream.in_flight = 1
+async def test_the_only_request_leaves_at_once() -> None:
+    link, wire = Turn(in_flight=1).connect()
     link.ask(Asker(link), b"GET", b"GET /")
 
     assert wire.written == [b"GET /"]
 
 
-async def test_a_request_that_is_not_whole_leaves_at_once_so_that_its_body_comes_behind_it(
-    connect: Callable[[], tuple[Link, Any]],
-) -> None:
-    link, wire = connect()
-    link.ask(Asker(link), b"PUT", b"PUT /", whole=False)
-    wire.write(b"body")
+async def test_a_body_leaves_behind_its_head() -> None:
+    turn = Turn(in_flight=2)
+    link, wire = turn.connect()
+    link.ask(Asker(link), b"PUT", b"PUT /")
+    turn.links.outbox._counters.in_flight = 1
+    link.write(b"body")
     await asyncio.sleep(0)
 
     assert wire.written == [b"PUT /", b"body"]
 
 
-async def test_what_came_before_the_request_left_is_not_its_answer(
-    connect: Callable[[], tuple[Link, Any]],
-) -> None:
-    link, wire = connect()
+async def test_what_came_before_the_request_left_is_not_its_answer() -> None:
+    link, wire = Turn(in_flight=2).connect()
     asker = Asker(link)
     link.ask(asker, b"GET", b"GET /")
     link.data_received(ANSWER)
@@ -119,8 +119,8 @@ async def test_what_came_before_the_request_left_is_not_its_answer(
     assert wire.written == []
 
 
-async def test_what_comes_after_it_is(connect: Callable[[], tuple[Link, Any]]) -> None:
-    link, wire = connect()
+async def test_what_comes_after_it_is() -> None:
+    link, wire = Turn(in_flight=2).connect()
     asker = Asker(link)
     for _ in range(2):
         link.ask(asker, b"GET", b"GET /")
@@ -138,7 +138,7 @@ async def test_a_post_whose_kept_connection_closes_before_it_left_goes_on_a_new_
     pool = Pool.of("any", ["http://127.0.0.1:1"])
     engine = Engine("p", lambda head, side: Route("/", pool))
     await engine.start()
-    pool.upstreams[0].in_flight = BUSY - 1
+    engine.counters.in_flight = 1  # another one
     connected: list[object] = []
     engine.connect = lambda upstream, exchange: connected.append(exchange)  # type: ignore[method-assign]
     link, client = Link(engine.links, pool.upstreams[0]), ClientConnection(engine)
@@ -155,3 +155,18 @@ async def test_a_post_whose_kept_connection_closes_before_it_left_goes_on_a_new_
 
     assert bool(connected) is not left
     assert [b" 502 " in answer for answer in answered] == [True] * left
+
+
+async def test_a_client_gets_its_answer_before_the_end_of_its_connection() -> None:
+    engine = Engine("p", lambda head, side: Route("/", refusal=NotFound()))
+    await engine.start()
+    engine.counters.in_flight = 1  # another one
+    client, wire = ClientConnection(engine), Wire()
+    client.connection_made(wire)  # type: ignore[arg-type]
+    client.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert wire.written == []
+    client.data_received(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    client.connection_lost(None)
+    await engine.stop(0)
+
+    assert [text[:12] for text in wire.written] == [b"HTTP/1.1 404", b"HTTP/1.1 404", b"the end"]

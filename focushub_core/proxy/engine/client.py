@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, cast
 
 from focushub_core.errors import BadRequest, FocusHubError, NotFound, RequestTimeout
@@ -46,12 +46,10 @@ class ClientConnection(asyncio.Protocol):
     __slots__ = (
         "_body_over", "_credit", "_ended", "_engine", "_head", "_looked", "_pumping", "_read_over", "_reader",
         "_received", "_request_id", "_route", "_since", "_started", "_stuck", "_unread", "_waiting", "full", "last",
-        "serving", "side", "slot", "told", "transport", "witness", "write",
+        "serving", "side", "slot", "told", "transport", "witness",
     )  # fmt: skip
 
     transport: asyncio.Transport
-    write: Callable[[bytes], None]
-    """Sends a part of the answer."""
     side: Side
 
     def __init__(self, engine: Engine) -> None:
@@ -86,7 +84,6 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
-        self.write = self.transport.write
         self.side = self._engine.side(transport.get_extra_info("peername"))
         self._since = self._engine.clock()
         self._engine.joined(self)
@@ -241,6 +238,7 @@ class ClientConnection(asyncio.Protocol):
         self._read_over = True
         engine.counters.in_flight -= 1
         engine.left(self)
+        engine.outbox.flush()
         if self._waiting:
             self.transport.resume_reading()
         self.transport.set_protocol(protocol)
@@ -256,7 +254,7 @@ class ClientConnection(asyncio.Protocol):
                 self._give_up(BadRequest("the request broke off"))
             else:
                 if not self.full:
-                    self.transport.close()
+                    self._close()
 
     def _throttle(self) -> None:
         """Stop the socket while more has come than anybody takes."""
@@ -274,11 +272,20 @@ class ClientConnection(asyncio.Protocol):
         """Whether another request may follow ``head``'s."""
         return head.keeps and not self._engine.draining
 
+    def write(self, data: bytes) -> None:
+        """Send a part of the answer."""
+        self._engine.outbox.write(self, data)
+
+    def send(self, data: bytes) -> None:
+        """Write now, if the client is still there."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
     def refuse(self, error: FocusHubError) -> None:
         """Answer the present request with a problem."""
-        self.send(refusal(error, self._request_id))
+        self.answer(refusal(error, self._request_id))
 
-    def send(self, answer: Answer) -> None:
+    def answer(self, answer: Answer) -> None:
         """Answer the present request."""
         head = self._head
         self.last = head is None or not self.keeps(head) or not (self._body_over or _is_small(head))
@@ -310,6 +317,7 @@ class ClientConnection(asyncio.Protocol):
         self.serving = None
         self._account(status, self._engine.clock())
         self._read_over = True
+        self._engine.outbox.flush()
         if (
             self._head is not None and self._head.minor == 0
         ):  # to it, a plain close could be the end of the body
@@ -317,12 +325,17 @@ class ClientConnection(asyncio.Protocol):
             self.transport.abort()
         else:
             self._since = self._engine.clock()
-            self.transport.close()
+            self._close()
 
     def stop(self) -> None:
         """The process ends: finish what runs, begin nothing new."""
         if self.serving is None:
-            self.transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        """End the connection when all is sent."""
+        self._engine.outbox.flush()
+        self.transport.close()
 
     def _write_answer(self, answer: Answer) -> None:
         bodiless = self._head is not None and self._head.method == b"HEAD"
@@ -357,11 +370,12 @@ class ClientConnection(asyncio.Protocol):
         self._read_over = True
         self._since = self._engine.clock()
         if self._ended:
-            self.transport.close()
+            self._close()
             return
         if self._waiting:
             self._waiting = False
             self.transport.resume_reading()
+        self._engine.outbox.flush()
         self.transport.write_eof()
         self._engine.wheel.soon(self, self._since + self._engine.timeouts.linger_s)
 
@@ -423,7 +437,7 @@ class ClientConnection(asyncio.Protocol):
         due = self._since + (timeouts.keep_alive_s if self._reader.between else timeouts.head_s)
         if now >= due:
             if self._reader.between:
-                self.transport.close()
+                self._close()
             else:
                 self._give_up(RequestTimeout("the head did not come in time"))
         return due

@@ -19,6 +19,7 @@ from focushub_core.balancer import RetryBudget, Upstream
 from focushub_core.proxy.engine.client import ClientConnection
 from focushub_core.proxy.engine.limits import Timeouts
 from focushub_core.proxy.engine.links import Connecting, Links, not_connected
+from focushub_core.proxy.engine.outbox import Outbox
 from focushub_core.proxy.engine.route import Router
 from focushub_core.proxy.engine.traced import PARENT, passing
 from focushub_core.proxy.engine.wheel import Wheel
@@ -46,6 +47,7 @@ class Engine:
     """
 
     links: Links
+    outbox: Outbox
     wheel: Wheel
     access: AccessLog
 
@@ -93,7 +95,8 @@ class Engine:
         """Get ready."""
         loop = asyncio.get_running_loop()
         self.wheel = Wheel(loop, self.clock)
-        self.links = Links(loop, self.response_names, self.timeouts.kept_s)
+        self.outbox = Outbox(loop, self.counters)
+        self.links = Links(loop, self.response_names, self.timeouts.kept_s, self.outbox)
         self.wheel.watch(self.links)
         self.wheel.watch(self)
         self.access = self._access or AccessLog(self.name.decode())

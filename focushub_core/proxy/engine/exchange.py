@@ -126,7 +126,7 @@ class Exchange:
         if (link := self._link) is None:
             return  # its answer is there; this is on its way already
         self._sent = self._moved = True
-        link.transport.write(chunk(data) if self._head.framing == CHUNKED else data)
+        link.write(chunk(data) if self._head.framing == CHUNKED else data)
         self.wants_body = not link.full
 
     def on_body_end(self, end: End) -> None:
@@ -140,7 +140,7 @@ class Exchange:
         elif (link := self._link) is not None:
             if self._head.framing == CHUNKED:
                 self._sent = True
-                link.transport.write(last_chunk(trailers(end.trailers, self._engine.request_names)))
+                link.write(last_chunk(trailers(end.trailers, self._engine.request_names)))
             self._due(now)
 
     def _due(self, now: float) -> None:
@@ -197,9 +197,7 @@ class Exchange:
             # RFC 9110 section 10.1.1: a proxy that does not know the answer forwards the expectation
             more += b"Expect: 100-continue\r\n"
         data = request_to(head, self._client.side, self._id, link.to, more)
-        if self._kept:
-            data += b"".join(self._kept)
-        link.ask(self, head.method, data, whole=self.body_over)
+        link.ask(self, head.method, data + b"".join(self._kept) if self._kept else data)
         if not self.body_over:
             self.wants_body = not link.full
             self._client.go_on()

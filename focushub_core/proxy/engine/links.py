@@ -5,8 +5,6 @@ Rules that hold here:
 * A connection serves one exchange at a time. It is kept only if both messages on it ended as they should, and nothing
   came behind the answer: so no answer can belong to another request than the one it is given to.
 * Bytes on a connection that waits for work, or its end, mean that it is not to be trusted: it is closed.
-* Whole requests to a busy upstream leave together, at the end of the turn of the loop in which they were made: it is
-  woken for the first and finds the others, too. With many connections that saves a third of what a request costs.
 * The one used last is used next; those that idle longer than ``kept_s`` are closed, and all to an upstream that left.
 """
 
@@ -19,6 +17,7 @@ from urllib.parse import urlsplit
 
 from focushub_core.balancer import Upstream
 from focushub_core.errors import ConfigurationError, FocusHubError, GatewayTimeout, Unavailable
+from focushub_core.proxy.engine.outbox import Outbox
 from focushub_core.proxy.http1 import (
     End,
     Event,
@@ -32,8 +31,6 @@ from focushub_core.proxy.http1 import (
 
 MOST_KEPT = 512
 """Idle connections to one upstream."""
-BUSY = 2
-"""Requests that an upstream has at once, from which on they leave together."""
 _LIMITS = Limits(head=64 * 1024, fields=256)
 
 
@@ -111,19 +108,22 @@ class Link(asyncio.Protocol):
         self.full = False
         self.idle_since = 0.0
 
-    def ask(self, asking: Asking, method: bytes, data: bytes, *, whole: bool = True) -> None:
-        """Send a request's head, and its body as far as it is at hand; ``asking`` hears of the answer.
-
-        ``whole``: that is all of it.
-        """
+    def ask(self, asking: Asking, method: bytes, data: bytes) -> None:
+        """Send a request's head, and its body as far as it is at hand; ``asking`` hears of the answer."""
         self.asking = asking
-        self.answered = False
+        self.answered = self.sent = False
         self._reader.expect(method)
-        self.sent = not whole or self.upstream.in_flight < BUSY
-        if self.sent:
+        self._links.outbox.write(self, data)
+
+    def write(self, data: bytes) -> None:
+        """Send more of the body."""
+        self._links.outbox.write(self, data)
+
+    def send(self, data: bytes) -> None:
+        """Write now, if whoever asks still does."""
+        if self.asking is not None:
+            self.sent = True
             self.transport.write(data)
-        else:
-            self._links.send_soon(self, data)
 
     def done(self, now: float) -> None:
         """The exchange is over here, and both messages ended as they should; the answer came whole (`on_whole`)."""
@@ -208,14 +208,14 @@ def _tell(asking: Asking, event: Event) -> None:
 class Links:
     """The connections to all upstreams, those that idle, and the way to new ones. Watched by the wheel."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, names: Names, kept_s: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, names: Names, kept_s: float, outbox: Outbox) -> None:
         self.names = names
+        self.outbox = outbox
         self.slot = 0
         self.open: set[Link] = set()
         self._loop = loop
         self._kept_s = kept_s
         self._idle: dict[Upstream, list[Link]] = {}
-        self._unsent: list[tuple[Link, Asking | None, bytes]] = []
         self._closed = False
 
     def take(self, upstream: Upstream) -> Link | None:
@@ -237,19 +237,6 @@ class Links:
         link.used = True
         link.idle_since = now
         idle.append(link)
-
-    def send_soon(self, link: Link, data: bytes) -> None:
-        """Write a whole request at the end of this turn of the loop, if whoever asks still does."""
-        if not self._unsent:
-            self._loop.call_soon(self._send)
-        self._unsent.append((link, link.asking, data))
-
-    def _send(self) -> None:
-        unsent, self._unsent = self._unsent, []
-        for link, asking, data in unsent:
-            if link.asking is asking:
-                link.sent = True
-                link.transport.write(data)
 
     def forget(self, link: Link) -> None:
         """``link`` is of no more use."""

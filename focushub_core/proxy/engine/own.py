@@ -207,7 +207,7 @@ class Own(Idle):
             answer = refusal(Internal(), self._asked.request_id)
         if client.serving is self:
             self._let_go()
-            client.send(answer)
+            client.answer(answer)
 
 
 def _too_late() -> GatewayTimeout:
