@@ -93,7 +93,7 @@ class Engine:
 
     async def start(self) -> None:
         """Get ready."""
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self.wheel = Wheel(loop, self.clock)
         self.outbox = Outbox(loop, self.counters)
         self.links = Links(loop, self.response_names, self.timeouts.kept_s, self.outbox)
@@ -106,8 +106,7 @@ class Engine:
 
         Raises `OSError` where the port cannot be taken.
         """
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(
+        server = await self._loop.create_server(
             lambda: ClientConnection(self), host, port, backlog=BACKLOG, reuse_port=share or None
         )
         self._servers.append(server)
@@ -180,7 +179,7 @@ class Engine:
 
     def spawn(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> asyncio.Task[None]:
         """Run ``work`` beside, until `stop` at the latest; in a copy of this task's context, if no other is said."""
-        task = asyncio.get_running_loop().create_task(work, context=context)
+        task = self._loop.create_task(work, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
