@@ -292,8 +292,8 @@ class Exchange:
     def on_lost(self, error: BaseException | None) -> None:
         link = self._link
         assert link is not None
-        may_be_lost = not link.sent or (not self._sent and self._replayable())
-        if link.used and not link.answered and may_be_lost:
+        at_hand = not self._sent and (not link.sent or self._replayable())
+        if link.used and not link.answered and at_hand:
             self._leave(clean=False)
             self._again = True
             self._attempt(self._engine.clock())
