@@ -30,10 +30,10 @@ from focushub_core.ratelimit.store import SharedStore, StoreUnavailable
 MAX_KEYS = 50_000
 TRUSTED_US = SECOND_US
 """For how long a refusal stands without asking again; somebody may have emptied the store."""
-OFTEN_US = 2 * SECOND_US
-"""A lease is what a bucket needs for so long, if it goes on as it did since the last question."""
+LASTS_US = 4 * SECOND_US
+"""So long a lease is to do for a bucket that is asked for as often as since the last question."""
 GROWTH = 8
-"""How many times the last lease it is at most: two requests at once are no stream yet."""
+"""How many times the last one it is at most: two requests at once are no stream yet."""
 LARGEST = 1 << 16
 """Permits."""
 FORGOTTEN_US = 60 * SECOND_US
@@ -56,7 +56,7 @@ class Holding:
         self.rest = self.end = 0
         self.older: dict[int, int] | None = None
         self.tat = self.floor = now
-        self.heard = now - 2 * OFTEN_US
+        self.heard = now - 2 * LASTS_US
         self.size = 0
         self.asking = False
 
@@ -124,9 +124,13 @@ class Holding:
         return at_most + self.held(now) < need and now - self.heard < TRUSTED_US
 
     def wanted(self, now: int) -> int:
-        """How many permits to lease with the next question: the last lease is what was needed since."""
+        """How many permits to lease with the next question: the last lease was enough until now."""
         since = max(1, now - self.heard)
-        self.size = min((self.size + 1) * OFTEN_US // since, GROWTH * self.size + 1, LARGEST)
+        self.size = min(
+            (self.size + 1) * LASTS_US // since,
+            GROWTH * self.size + 1 if since < LASTS_US else self.size // 2,
+            LARGEST,
+        )
         return self.size
 
     def decision(self, policy: Policy, cost: int, allowed: bool, now: int) -> Decision:

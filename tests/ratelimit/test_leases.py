@@ -17,7 +17,7 @@ from focushub_core.errors import Unavailable
 from focushub_core.ratelimit import Charge, Decision, Leases, Limiter, Policy
 from focushub_core.ratelimit.fields import numbers, retry_after
 from focushub_core.ratelimit.gcra import Grant, Want, grant
-from focushub_core.ratelimit.leases import OFTEN_US
+from focushub_core.ratelimit.leases import LASTS_US
 from focushub_core.ratelimit.policy import SECOND_US
 from focushub_core.ratelimit.purse import Purse
 from focushub_core.ratelimit.store import StoreUnavailable
@@ -391,7 +391,7 @@ def test_it_leases_more_only_to_who_comes_often() -> None:
     world, policy = World(), Policy("p", 10**6, 60)
     process = world.process()
     for _ in range(50):
-        world.now += 2 * OFTEN_US
+        world.now += 2 * LASTS_US
         ask(process, policy)
 
     assert world.asked == 50
