@@ -96,32 +96,20 @@ class Aggregate(msgspec.Struct, frozen=True):
 
 async def gather(sections: Sequence[Section], fetch: Fetch, *, deadline: float = TOTAL_DEADLINE) -> Aggregate:
     """Asks all ``sections`` at once; raises `Unauthorized` if a service no longer takes the token."""
-    total = left(deadline)
-    asked: list[tuple[Section, Call | _Awaited]] = []
-    for section in sections:
-        reply = fetch(section)
-        asked.append((section, reply if isinstance(reply, Call) else _Awaited(reply)))
-    waiting = _Waiting(asked)
-    loop = asyncio.get_running_loop()
-    timers = [
-        loop.call_later(max(0.0, min(seconds, total)), waiting.late, seconds)
-        for seconds in {section.seconds for section in sections}
-    ]
+    asked = [(section, _asked(fetch(section))) for section in sections]
+    waiting = _Waiting(asked, left(deadline))
     try:
         await waiting.last
-        outcomes = {section.name: _outcome(section, pending) for section, pending in asked}
     finally:
-        for timer in timers:
-            timer.cancel()
-        for _, pending in asked:
-            pending.cancel()
-    return Aggregate(outcomes, frozenset(section.name for section in sections if section.required))
+        waiting.end()
+    outcomes = {section.name: _outcome(section, pending) for section, pending in asked}
+    return Aggregate(outcomes, frozenset([section.name for section in sections if section.required]))
 
 
 class _Waiting:
-    """For several answers; ``last`` is done with the last of them."""
+    """For all that was ``asked``, ``total`` seconds at most; ``last`` is done when nothing is left to wait for."""
 
-    def __init__(self, asked: Sequence[tuple[Section, Call | _Awaited]]) -> None:
+    def __init__(self, asked: Sequence[tuple[Section, Call | _Awaited]], total: float) -> None:
         loop = asyncio.get_running_loop()
         self.last: asyncio.Future[None] = loop.create_future()
         self._asked = asked
@@ -132,8 +120,21 @@ class _Waiting:
             pending.tell(self._over if self._explanation is None else partial(self._explained, section))
         if not asked:
             self.last.set_result(None)
+        self._timers = [
+            loop.call_later(max(0.0, min(seconds, total)), self._late, seconds)
+            for seconds in {section.seconds for section, _ in asked}
+        ]
 
-    def late(self, seconds: float) -> None:
+    def end(self) -> None:
+        """Nobody waits any more."""
+        for timer in self._timers:
+            timer.cancel()
+        if self._left:
+            for _, pending in self._asked:
+                pending.cancel()
+        self._asked = ()  # these know who waits for them: no cycle is left behind
+
+    def _late(self, seconds: float) -> None:
         """The sections with this share of the deadline are not waited for any more."""
         for section, pending in self._asked:
             if section.seconds == seconds and not pending.over:
@@ -175,6 +176,10 @@ class _Awaited:
         if not self.over:
             self.over = True
             told(self)
+
+
+def _asked(reply: Call | Awaitable[Reply]) -> Call | _Awaited:
+    return reply if isinstance(reply, Call) else _Awaited(reply)
 
 
 def _in_a_word(pending: Call | _Awaited) -> str:

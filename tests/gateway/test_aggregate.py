@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import weakref
 from random import Random
 
 import msgspec
@@ -12,6 +13,7 @@ from focushub_core.errors import BadGateway, Unauthorized, Unavailable
 from focushub_core.gateway.aggregate import Reply, Section, gather, read
 from focushub_core.gateway.upstreams import UpstreamClient
 from focushub_core.proxy.engine import Engine
+from focushub_core.proxy.engine.call import Call
 from focushub_core.telemetry import explain
 
 TASKS = Section("tasks", "task", "/v1/tasks/today")
@@ -195,6 +197,15 @@ async def test_nothing_is_left_of_an_answer_that_nobody_waits_for(silent):
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert silent.silent.upstreams[0].in_flight == 0
+
+
+async def test_what_was_asked_is_gone_with_its_answer(silent):
+    """Without a collection: a gateway's are rare, for a request leaves no cycles."""
+    asked = [Call(silent.engine, silent.silent, b"/", b"")]
+    asyncio.get_running_loop().call_soon(asked[0].end, Reply(200, b"{}"))
+    gone = weakref.ref(asked[0])
+    assert (await gather([TASKS], lambda _: asked.pop())).missing == []
+    assert gone() is None
 
 
 async def test_no_sections_are_an_answer_of_none():
