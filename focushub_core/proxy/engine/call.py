@@ -11,21 +11,24 @@ Rules that hold here:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from focushub_core.balancer import Outcome, Pool, Stage, Upstream, may_resend
 from focushub_core.errors import BadGateway, FocusHubError
 from focushub_core.proxy.engine.links import Link, nobody
-from focushub_core.proxy.http1 import End, ProtocolError, ResponseHead, request_head
+from focushub_core.proxy.http1 import End, ProtocolError, ResponseHead
 
 if TYPE_CHECKING:
     from focushub_core.proxy.engine.engine import Engine
 
 LARGEST = 1024 * 1024
 """Bytes of an answer."""
+_ANSWERED, _FAULTY = Outcome.ANSWERED, Outcome.FAULTY  # a member is looked up by a function in Python 3.11
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True):
     """What an upstream answered."""
 
     status: int
@@ -45,6 +48,7 @@ class Call:
     _problem: FocusHubError | None = None
     _upstream: Upstream | None = None
     _link: Link | None = None
+    _tried: tuple[Upstream, ...] = ()
     _head: ResponseHead | None = None
     _parts: list[bytes] | None = None
     _size = 0
@@ -54,7 +58,6 @@ class Call:
         self._pool = pool
         self._target = target
         self._block = block
-        self._tried: list[Upstream] = []
 
     def begin(self, now: float) -> None:
         """Ask."""
@@ -71,7 +74,7 @@ class Call:
         """Nobody waits for it any more; nobody is told."""
         if not self.over:
             self.over = True
-            self._leave(clean=False)
+            self._break_off()
             if self.watch is not None:
                 self.watch(self)
 
@@ -97,7 +100,7 @@ class Call:
         if upstream is None:
             self.end(None, nobody())
             return
-        self._tried.append(upstream)
+        self._tried += (upstream,)
         upstream.in_flight += 1
         self._upstream = upstream
         link = None if anew else self._engine.links.take(upstream)
@@ -121,14 +124,20 @@ class Call:
 
     def _ask(self, link: Link) -> None:
         self._link = link
-        link.ask(self, b"GET", request_head(b"GET", self._target, link.authority, self._block, None))
+        link.ask(self, b"GET", b"GET %b%b%b\r\n" % (self._target, link.to, self._block))
 
     # The answer ---------------------------------------------------------------------------------------------
 
     def on_whole(self, head: ResponseHead, body: bytes) -> None:
         """An answer in one piece."""
-        self._head = head
-        self._finish(body)
+        now, upstream, link = self._engine.clock(), self._upstream, self._link
+        assert upstream is not None
+        assert link is not None
+        self._upstream = self._link = None
+        upstream.health.observed(_FAULTY if head.status == 500 else _ANSWERED, now)
+        upstream.in_flight -= 1
+        link.leave(clean=head.keeps, now=now)
+        self.end(Reply(head.status, body))
 
     def on_head(self, head: ResponseHead) -> None:
         """Its head; interim ones mean nothing to us."""
@@ -146,7 +155,8 @@ class Call:
 
     def on_end(self, end: End) -> None:
         """It is over."""
-        self._finish(b"".join(self._parts or ()))
+        assert self._head is not None
+        self.on_whole(self._head, b"".join(self._parts or ()))
 
     def on_nonsense(self, error: ProtocolError) -> None:
         """What came was not an answer."""
@@ -158,8 +168,8 @@ class Call:
         """The connection is gone; one that was kept may have been closed under us, which is nobody's fault."""
         link = self._link
         if link is not None and link.used and not link.answered:
-            self._leave(clean=False)
-            self._tried.pop()
+            self._break_off()
+            self._tried = self._tried[:-1]
             self._attempt(self._engine.clock(), anew=True)
             return
         self._failed(
@@ -177,14 +187,6 @@ class Call:
 
     # ----------------------------------------------------------------------------------------------------------
 
-    def _finish(self, body: bytes) -> None:
-        head = self._head
-        assert head is not None
-        now = self._engine.clock()
-        self._observe(Outcome.FAULTY if head.status == 500 else Outcome.ANSWERED, now)
-        self._leave(clean=head.keeps, now=now)
-        self.end(Reply(head.status, body))
-
     def _failed(self, stage: Stage, outcome: Outcome, problem: FocusHubError) -> None:
         now = self._engine.clock()
         elsewhere = self._another_is_left() and may_resend(stage, replayable=True)
@@ -199,23 +201,23 @@ class Call:
         return any(upstream not in self._tried for upstream in self._pool.upstreams)
 
     def _anew(self, now: float) -> None:
-        self._leave(clean=False)
+        self._break_off()
         self._head, self._parts, self._size = None, None, 0
         self._attempt(now)
 
     def _give_up(self, outcome: Outcome, problem: FocusHubError) -> None:
         self._observe(outcome, self._engine.clock())
-        self._leave(clean=False)
+        self._break_off()
         self.end(None, problem)
 
     def _observe(self, outcome: Outcome, now: float) -> None:
         assert self._upstream is not None
         self._upstream.health.observed(outcome, now)
 
-    def _leave(self, *, clean: bool, now: float = 0.0) -> None:
+    def _break_off(self) -> None:
         upstream, link = self._upstream, self._link
         self._upstream = self._link = None
         if link is not None:
-            link.leave(clean=clean, now=now)
+            link.leave(clean=False)
         if upstream is not None:
             upstream.in_flight -= 1

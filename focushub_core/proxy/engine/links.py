@@ -136,7 +136,7 @@ class Link(asyncio.Protocol):
     def leave(self, *, clean: bool, now: float = 0.0) -> None:
         """The exchange is over here; ``clean`` if both messages ended as they should, at ``now``."""
         self.asking = None
-        if clean and not self.full and self._reader.between:
+        if clean and not self.full and not self._reader.rest:
             self._links.keep(self, now)
         else:
             self.transport.abort()
