@@ -13,12 +13,12 @@ Rules that hold here:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from focushub_core.direct.lane import Lane
+from focushub_core.direct.lane import Lane, Leads
 from focushub_core.direct.request import Around
 from focushub_core.http.handlers import Whole
 from focushub_core.identity.user import User
@@ -68,14 +68,17 @@ class Hosted:
             return next((label for label, pattern in self._templates if pattern.fullmatch(text)), None)
         return found
 
-    async def answer(self, asked: Asked) -> Answer:
+    def answer(self, asked: Asked) -> Awaitable[Answer]:
         """A `focushub_core.proxy.engine.Handler`."""
-        lane, head = self._lane, asked.head
-        found = lane.find(head.method, head.target) or lane.look(asked)
-        way, asked.route.found = found if isinstance(found, tuple) else await found
-        if way is not None:
-            return await way.answer(asked)
-        return await lane.by_aiohttp(asked, self._handler)
+        found = self._lane.find(asked.head.method, asked.head.target) or self._lane.look(asked)
+        return self._on(found, asked) if isinstance(found, tuple) else self._later(found, asked)
+
+    async def _later(self, looking: Awaitable[Leads], asked: Asked) -> Answer:
+        return await self._on(await looking, asked)
+
+    def _on(self, leads: Leads, asked: Asked) -> Awaitable[Answer]:
+        way, asked.route.found = leads
+        return self._lane.by_aiohttp(asked, self._handler) if way is None else way.answer(asked)
 
 
 def _known(asked: Asked) -> dict[Any, Any]:

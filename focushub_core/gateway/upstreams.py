@@ -19,7 +19,6 @@ from focushub_core.errors import FocusHubError, GatewayTimeout
 from focushub_core.proxy.engine import Engine
 from focushub_core.proxy.engine.call import Call, Reply
 from focushub_core.proxy.engine.links import nobody
-from focushub_core.proxy.http1 import lines
 from focushub_core.telemetry import trace
 from focushub_core.telemetry.context import HEADER, request_id
 
@@ -77,11 +76,11 @@ def fields_for(fields: Mapping[str, str]) -> bytes:
 
 
 def _lines(fields: Mapping[str, str]) -> bytes:
-    given = [(name.encode(), value.encode("latin-1")) for name, value in fields.items() if value]
-    block = lines(given)
-    if block.count(b"\n") != len(given):
+    given = [f"{name}: {value}\r\n" for name, value in fields.items() if value]
+    block = "".join(given)
+    if block.count("\n") != len(given):
         raise ValueError("a field may not hold what ends a line")
-    return block
+    return block.encode("latin-1")
 
 
 @lru_cache(1024)
