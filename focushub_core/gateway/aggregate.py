@@ -96,7 +96,10 @@ class Aggregate(msgspec.Struct, frozen=True):
 
 async def gather(sections: Sequence[Section], fetch: Fetch, *, deadline: float = TOTAL_DEADLINE) -> Aggregate:
     """Asks all ``sections`` at once; raises `Unauthorized` if a service no longer takes the token."""
-    asked = [(section, _asked(fetch(section))) for section in sections]
+    asked: list[tuple[Section, Call | _Awaited]] = []
+    for section in sections:
+        reply = fetch(section)
+        asked.append((section, reply if isinstance(reply, Call) else _Awaited(reply)))
     waiting = _Waiting(asked, left(deadline))
     try:
         await waiting.last
@@ -114,20 +117,20 @@ class _Waiting:
         self.last: asyncio.Future[None] = loop.create_future()
         self._asked = asked
         self._left = len(asked)
+        self._timers: dict[float, asyncio.TimerHandle] = {}
         self._began = loop.time()
         self._explanation = explain.current.get()
         for section, pending in asked:
             pending.tell(self._over if self._explanation is None else partial(self._explained, section))
+            if (seconds := section.seconds) not in self._timers:
+                wait = max(0.0, min(seconds, total))
+                self._timers[seconds] = loop.call_later(wait, self._late, seconds)
         if not asked:
             self.last.set_result(None)
-        self._timers = [
-            loop.call_later(max(0.0, min(seconds, total)), self._late, seconds)
-            for seconds in {section.seconds for section, _ in asked}
-        ]
 
     def end(self) -> None:
         """Nobody waits any more."""
-        for timer in self._timers:
+        for timer in self._timers.values():
             timer.cancel()
         if self._left:
             for _, pending in self._asked:
@@ -178,10 +181,6 @@ class _Awaited:
             told(self)
 
 
-def _asked(reply: Call | Awaitable[Reply]) -> Call | _Awaited:
-    return reply if isinstance(reply, Call) else _Awaited(reply)
-
-
 def _in_a_word(pending: Call | _Awaited) -> str:
     try:
         reply = pending.result()
@@ -205,9 +204,9 @@ def _outcome(section: Section, pending: Call | _Awaited) -> Outcome:
 
 def read(section: Section, reply: Reply) -> Outcome:
     """What a service's answer means for its section."""
-    if reply.status == Unauthorized.status:
-        raise Unauthorized("The access token is no longer valid.", code="invalid_token")
     if reply.status != 200:
+        if reply.status == Unauthorized.status:
+            raise Unauthorized("The access token is no longer valid.", code="invalid_token")
         _log.warning("section failed", extra={"section": section.name, "upstream_status": reply.status})
         return Outcome(code="upstream_error")
     try:
