@@ -161,45 +161,45 @@ class _Awaited:
 
     over = False
 
-    def __init__(self, reply: Awaitable[Reply]) -> None:
-        self._reply = asyncio.ensure_future(reply)
+    reply: Reply | None = None
+    problem: BaseException | None = None
+
+    def __init__(self, coming: Awaitable[Reply]) -> None:
+        self._coming = asyncio.ensure_future(coming)
 
     def tell(self, told: Callable[[Any], None]) -> None:
-        self._reply.add_done_callback(partial(self._done, told))
+        self._coming.add_done_callback(partial(self._done, told))
 
     def cancel(self) -> None:
         self.over = True
-        self._reply.cancel()
+        self._coming.cancel()
 
-    def result(self) -> Reply | None:
-        gone = not self._reply.done() or self._reply.cancelled()
-        return None if gone else self._reply.result()
-
-    def _done(self, told: Callable[[Any], None], _: asyncio.Future[Reply]) -> None:
-        if not self.over:
-            self.over = True
-            told(self)
+    def _done(self, told: Callable[[Any], None], came: asyncio.Future[Reply]) -> None:
+        if self.over:
+            return
+        self.over = True
+        if not came.cancelled():
+            self.problem = came.exception()
+            self.reply = came.result() if self.problem is None else None
+        told(self)
 
 
 def _in_a_word(pending: Call | _Awaited) -> str:
-    try:
-        reply = pending.result()
-    except (TimeoutError, FocusHubError):
+    if pending.problem is not None:
         return "failed"
-    return "late" if reply is None else str(reply.status)
+    return "late" if pending.reply is None else str(pending.reply.status)
 
 
 def _outcome(section: Section, pending: Call | _Awaited) -> Outcome:
-    try:
-        reply = pending.result()
-        return Outcome(code="upstream_timeout") if reply is None else read(section, reply)
-    except (TimeoutError, GatewayTimeout):
+    reply, problem = pending.reply, pending.problem
+    if reply is not None:
+        return read(section, reply)
+    if problem is None or isinstance(problem, TimeoutError | GatewayTimeout):
         return Outcome(code="upstream_timeout")
-    except Unauthorized:
-        raise
-    except FocusHubError as error:
-        _log.warning("section failed", extra={"section": section.name, "code": error.code})
-        return Outcome(code="upstream_unavailable")
+    if isinstance(problem, Unauthorized) or not isinstance(problem, FocusHubError):
+        raise problem
+    _log.warning("section failed", extra={"section": section.name, "code": problem.code})
+    return Outcome(code="upstream_unavailable")
 
 
 def read(section: Section, reply: Reply) -> Outcome:

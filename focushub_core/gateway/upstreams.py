@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 
 from focushub_core import deadline
 from focushub_core.balancer import Pool
-from focushub_core.errors import FocusHubError, GatewayTimeout
+from focushub_core.errors import GatewayTimeout
 from focushub_core.proxy.engine import Engine
 from focushub_core.proxy.engine.call import Call, Reply
 from focushub_core.proxy.engine.links import nobody
@@ -93,13 +93,10 @@ def _target(path: str) -> bytes:
 
 def _over(traced: trace.Call, call: Call) -> None:
     """What became of a call, for its trace."""
-    try:
-        reply = call.result()
-    except FocusHubError as error:
-        traced.failed(error.code)
+    if call.problem is not None:
+        traced.failed(call.problem.code)
+    elif call.reply is None:
+        traced.failed("given_up")
     else:
-        if reply is None:
-            traced.failed("given_up")
-        else:
-            traced.answered(reply.status)
+        traced.answered(call.reply.status)
     traced.__exit__(None, None, None)

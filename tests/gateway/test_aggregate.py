@@ -199,12 +199,15 @@ async def test_nothing_is_left_of_an_answer_that_nobody_waits_for(silent):
     assert silent.silent.upstreams[0].in_flight == 0
 
 
-async def test_what_was_asked_is_gone_with_its_answer(silent):
+@pytest.mark.parametrize(
+    ("end", "missing"), [((Reply(200, b"{}"),), []), ((None, BadGateway("it broke off")), ["tasks"])]
+)
+async def test_what_was_asked_is_gone_with_its_answer(silent, end, missing):
     """Without a collection: a gateway's are rare, for a request leaves no cycles."""
     asked = [Call(silent.engine, silent.silent, b"/", b"")]
-    asyncio.get_running_loop().call_soon(asked[0].end, Reply(200, b"{}"))
+    asyncio.get_running_loop().call_soon(asked[0].end, *end)
     gone = weakref.ref(asked[0])
-    assert (await gather([TASKS], lambda _: asked.pop())).missing == []
+    assert (await gather([TASKS], lambda _: asked.pop())).missing == missing
     assert gone() is None
 
 

@@ -43,9 +43,11 @@ class Call:
     """Whether it has a result, or was given up."""
     watch: Callable[[Call], None] | None = None
     """Hears when it is over, also of its being given up; set it before `begin`."""
+    reply: Reply | None = None
+    """The answer, once there is one."""
+    problem: FocusHubError | None = None
+    """Why there is none."""
     _told: Callable[[Call], None] | None = None
-    _reply: Reply | None = None
-    _problem: FocusHubError | None = None
     _upstream: Upstream | None = None
     _link: Link | None = None
     _tried: tuple[Upstream, ...] = ()
@@ -81,7 +83,7 @@ class Call:
     def end(self, reply: Reply | None, problem: FocusHubError | None = None) -> None:
         """That is what came of it."""
         self.over = True
-        self._reply, self._problem = reply, problem
+        self.reply, self.problem = reply, problem
         if self.watch is not None:
             self.watch(self)
         if self._told is not None:
@@ -89,9 +91,9 @@ class Call:
 
     def result(self) -> Reply | None:
         """The answer, or None if it was given up; raises `FocusHubError` if there is none."""
-        if self._problem is not None:
-            raise self._problem
-        return self._reply
+        if self.problem is not None:
+            raise self.problem
+        return self.reply
 
     # Asking -------------------------------------------------------------------------------------------------
 
