@@ -160,7 +160,6 @@ class _Awaited:
     """What any other awaitable gives, as a `Call` gives it."""
 
     over = False
-
     reply: Reply | None = None
     problem: BaseException | None = None
 
