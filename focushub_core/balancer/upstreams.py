@@ -149,7 +149,7 @@ class Pool:
     def fit(self, now: float) -> bool:
         """Whether any of them is usable at ``now``."""
         for upstream in self.upstreams:  # noqa: SIM110 - a loop is twice as fast
-            if upstream.health.usable(now):
+            if now >= upstream.health.usable_from:
                 return True
         return False
 

@@ -27,7 +27,7 @@ from focushub_core.gateway import documents
 from focushub_core.gateway.aggregate import Aggregate, Reply, Section, gather
 from focushub_core.gateway.documents import Documents
 from focushub_core.gateway.filters import Filters, Place, Request, refused
-from focushub_core.gateway.hosted import USER, Hosted
+from focushub_core.gateway.hosted import AUTHORIZATION, USER, Hosted
 from focushub_core.gateway.routes import RouteTable
 from focushub_core.gateway.upstreams import UpstreamClient, fields_for
 from focushub_core.health import Check
@@ -152,7 +152,7 @@ class Gateway(RoutedPart, ProxyPart):
         self, request: web.Request, sections: Iterable[Section], fields: Mapping[str, str]
     ) -> Aggregate:
         """Asks several services at once on behalf of ``request``'s user (`focushub_core.gateway.aggregate`)."""
-        block = fields_for({"Authorization": request.headers["Authorization"], **fields})
+        block = fields_for({"Authorization": request[AUTHORIZATION], **fields})
 
         def fetch(section: Section) -> Call:
             return self.upstreams.begin(self.pool_of[section.service], section.path, block)

@@ -20,6 +20,7 @@ from aiohttp import web
 
 from focushub_core.direct.lane import Lane, Leads
 from focushub_core.direct.request import Around
+from focushub_core.gateway.filters import Seen
 from focushub_core.http.handlers import Whole
 from focushub_core.identity.user import User
 from focushub_core.proxy.engine import Answer, Asked
@@ -27,6 +28,8 @@ from focushub_core.proxy.rewrite import own_fields
 
 USER: web.RequestKey[User] = web.RequestKey("gateway.user", User)
 """Who asks, where a good token came with the request."""
+AUTHORIZATION: web.RequestKey[str] = web.RequestKey("gateway.authorization", str)
+"""What that token came in: the field's value, as the services get it."""
 
 
 class Hosted:
@@ -83,8 +86,11 @@ class Hosted:
 
 def _known(asked: Asked) -> dict[Any, Any]:
     """What a request knows from the start."""
-    user = asked.route.user
-    return {USER: user} if isinstance(user, User) else {}
+    user, seen = asked.route.user, asked.head.fields.noted
+    if not isinstance(user, User):
+        return {}
+    assert isinstance(seen, Seen)  # the filters, which know who it is, noted it
+    return {USER: user, AUTHORIZATION: seen.authorization}
 
 
 def _labels(app: web.Application) -> Iterator[tuple[str, re.Pattern[str] | None]]:

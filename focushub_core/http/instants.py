@@ -6,7 +6,7 @@ looked through (0.1 us an instant, nothing for classes that hold none), and rewr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -54,12 +54,21 @@ def _test_of(kind: type) -> Test | None:
     if kind is datetime:
         return _in_utc
     if issubclass(kind, list | tuple | set | frozenset):
-        return lambda value: all(map(all_in_utc, value))
+        return _all
     if issubclass(kind, Mapping):
-        return lambda value: all(map(all_in_utc, value.values()))
+        return lambda value: _all(value.values())
     if issubclass(kind, msgspec.Struct):
         return _struct(kind)
     return None
+
+
+def _all(values: Iterable[Any]) -> bool:
+    """The same for each of ``values``; those of a class that holds none cost no call."""
+    for value in values:
+        test = _by_class.get(type(value), all_in_utc)
+        if test is not None and not test(value):
+            return False
+    return True
 
 
 def _in_utc(value: datetime) -> bool:
@@ -87,7 +96,7 @@ def _struct(kind: type[msgspec.Struct]) -> Test | None:
                 return True
         except AttributeError:  # one is no instant
             pass
-        return all(map(all_in_utc, get_all(value)))
+        return _all(get_all(value))
 
     return several
 

@@ -12,7 +12,7 @@ Rules that hold here:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from focushub_core.proxy.http1 import grammar
 from focushub_core.proxy.http1.errors import HeadTooLarge, ProtocolError, TargetTooLong, Truncated
@@ -291,8 +291,9 @@ class ResponseReader(_Reader):
         if self.rest or self._step is not ResponseReader._head:
             return None
         memory = self._memory
-        if memory.raw and not self._bodiless and data.startswith(memory.raw):
-            head, end = cast(ResponseHead, memory.last), len(memory.raw)
+        head = memory.last
+        if head is not None and memory.raw and not self._bodiless and data.startswith(memory.raw):
+            end = len(memory.raw)
         else:
             end = data.find(b"\r\n\r\n") + 4
             if end == 3 or end > self._limits.head:
