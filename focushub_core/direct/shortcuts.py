@@ -17,7 +17,7 @@ from aiohttp import web
 
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 _ENDS_WITH_ONE = re.compile(r"(?P<above>[^{}]*)/\{(?P<name>[^{}]+)\}")
-_UNUSUAL = re.compile(rb"[^\x21-\x7e]|[%#{}]")
+_PLAIN = bytes(set(range(0x21, 0x7F)) - set(b"%#{}"))
 
 
 _Resource = web.PlainResource | web.DynamicResource
@@ -53,25 +53,31 @@ class Shortcuts(Generic[T]):
     def find(self, method: bytes, target: bytes) -> tuple[T, Mapping[str, str]] | None:
         """What is found by a request's target, and what its path says; None where aiohttp has to look."""
         path = target.partition(b"?")[0]
-        if path in self._left or _UNUSUAL.search(path) is not None:
-            return None
         whole = self._whole.get((method, path))
         if whole is not None:
             return whole
         above, _, last = path.rpartition(b"/")
         ends = self._above.get((method, above))
-        return (ends[0], {ends[1]: last.decode()}) if ends is not None and last else None
+        if ends is None or not last or not _is_plain(last) or path in self._left:
+            return None
+        return ends[0], {ends[1]: last.decode()}
 
     def _take(self, resource: _Resource) -> None:
         template = resource.canonical
+        ends = _ENDS_WITH_ONE.fullmatch(template)
+        fixed = (template if ends is None else ends["above"]).encode()
+        if not _is_plain(fixed):
+            return
         for route in resource:
-            method = route.method.encode()
-            if isinstance(resource, web.PlainResource):
-                self._whole.setdefault((method, template.encode()), (self._leads_to(route), {}))
-            elif (parts := _ENDS_WITH_ONE.fullmatch(template)) is not None:
-                self._above.setdefault(
-                    (method, parts["above"].encode()), (self._leads_to(route), parts["name"])
-                )
+            key = (route.method.encode(), fixed)
+            if ends is not None:
+                self._above.setdefault(key, (self._leads_to(route), ends["name"]))
+            else:
+                self._whole.setdefault(key, (self._leads_to(route), {}))
+
+
+def _is_plain(text: bytes) -> bool:
+    return not text.translate(None, _PLAIN)
 
 
 def _compete(one: _Resource, other: _Resource) -> bool:

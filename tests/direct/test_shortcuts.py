@@ -62,6 +62,14 @@ def test_a_path_for_every_method_is_left_to_aiohttp_and_taken_by_no_variable() -
     assert Shortcuts(app, template).find(b"GET", b"/v1/notes/today") is None
 
 
+@pytest.mark.parametrize("path", ["/v1/two words", "/v1/ä", "/v1/ä/{id}"])
+def test_a_path_that_is_not_plain_is_left_to_aiohttp(path: str) -> None:
+    """It may be written in more than one way."""
+    app = application(("GET", path))
+    for written in (path.encode(), next(iter(app.router.resources())).canonical.encode()):
+        assert Shortcuts(app, template).find(b"GET", written.replace(b"{id}", b"7")) is None
+
+
 def test_another_method_is_left_to_aiohttp() -> None:
     """It knows how to answer 405."""
     assert Shortcuts(application(("GET", "/v1/notes")), template).find(b"PUT", b"/v1/notes") is None
