@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Self
 
 import msgspec
 
 from focushub_core.errors import FocusHubError, problem
-from focushub_core.proxy.http1 import response_head
+from focushub_core.proxy.http1 import framed, status_line
 from focushub_core.reasons import reason
 
 JSON = (("Content-Type", "application/json"),)
@@ -44,19 +45,31 @@ class Answer(msgspec.Struct, frozen=True):
 
     def written(self, request_id: bytes, told: bytes, *, bodiless: bool, close: bool) -> bytes:
         """As it goes to the client, with the lines ``told``; ``bodiless`` where it answers HEAD."""
-        block = b"%b%bDate: %b\r\nX-Request-Id: %b\r\n%b%b" % (
-            _JSON_BLOCK if self.fields is JSON else _block(self.fields),
-            self.lines,
-            date(),
-            request_id,
-            told,
-            b"Connection: close\r\n" if close else b"",
+        empty = self.status in _EMPTY
+        return b"".join(
+            (
+                _status_line(self.status),
+                _JSON_BLOCK if self.fields is JSON else _block(self.fields),
+                self.lines,
+                b"Date: ",
+                date(),
+                b"\r\nX-Request-Id: ",
+                request_id,
+                b"\r\n",
+                told,
+                b"Connection: close\r\n" if close else b"",
+                # RFC 9110 section 8.6: "A server MUST NOT send a Content-Length header field in any response with a
+                # status code of 1xx (Informational) or 204 (No Content)."
+                b"" if empty else framed(len(self.body)),
+                b"\r\n",
+                b"" if empty or bodiless else self.body,
+            )
         )
-        # RFC 9110 section 8.6: "A server MUST NOT send a Content-Length header field in any response with a status
-        # code of 1xx (Informational) or 204 (No Content)."
-        framing = None if self.status in _EMPTY else len(self.body)
-        head = response_head(self.status, reason(self.status).encode(), block, framing)
-        return head if bodiless or self.status in _EMPTY else head + self.body
+
+
+@lru_cache
+def _status_line(status: int) -> bytes:
+    return status_line(status, reason(status).encode())
 
 
 def _block(fields: Collection[tuple[str, str]]) -> bytes:
