@@ -142,12 +142,10 @@ class AiopgConnection:
     def needs_care(self) -> bool:
         return self._broken_off or self._touched or self._in_transaction()
 
-    async def fetch(self, sql: str, args: Sequence[Any], timeout: float | None) -> list[Record]:
-        return _rows(await self._run(sql, args, timeout))
-
-    async def fetchrow(self, sql: str, args: Sequence[Any], timeout: float | None) -> Record | None:
-        rows = _rows(await self._run(sql, args, timeout))
-        return rows[0] if rows else None
+    async def fetch(
+        self, sql: str, args: Sequence[Any], timeout: float | None, *, first: bool = False
+    ) -> list[Record]:
+        return _rows(await self._run(sql, args, timeout), first=first)
 
     async def execute(self, sql: str, args: Sequence[Any], timeout: float | None) -> str:
         return cast(str, (await self._run(sql, args, timeout)).statusmessage)
@@ -229,11 +227,11 @@ class AiopgConnection:
         return Internal()
 
 
-def _rows(cursor: Any) -> list[Record]:
+def _rows(cursor: Any, *, first: bool) -> list[Record]:
     if cursor.description is None:
         return []
     columns = {column.name: index for index, column in enumerate(cursor.description)}
-    return [Row(columns, values) for values in cursor.fetchall()]
+    return [Row(columns, values) for values in (cursor.fetchmany(1) if first else cursor.fetchall())]
 
 
 def _cause(error: BaseException) -> BaseException:

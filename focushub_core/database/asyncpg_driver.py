@@ -25,6 +25,7 @@ _STATEMENTS = (
 KNOWN = ("0.31.", "0.32.")
 """Versions of asyncpg, by how they begin."""
 _WHOLE = frozenset({"int2", "int4", "int8"})
+_OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 _FAILURES = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -78,32 +79,21 @@ class AsyncpgConnection:
     def needs_care(self) -> bool:
         return self._broken_off or self._touched or self._raw.is_in_transaction()
 
-    async def fetch(self, sql: str, args: Sequence[Any], timeout: float | None) -> list[Record]:
+    async def fetch(
+        self, sql: str, args: Sequence[Any], timeout: float | None, *, first: bool = False
+    ) -> list[Record]:
         self._touched = self._touched or touches_session(sql)
         try:
             if float in map(type, args):
                 await self._refuse_fractions(sql, args, timeout)
             if (statement := self._prepared((sql, asyncpg.Record, False))) is not None:
-                rows = await self._ask(statement, args, 0, timeout)
-                if rows is not None:
+                ask = self._raw._protocol.bind_execute
+                try:
+                    rows: list[Record] = await ask(statement, args, "", int(first), False, timeout)
                     return rows
-            return cast(list[Record], await self._raw.fetch(sql, *args, timeout=timeout))
-        except asyncio.CancelledError:
-            self._broken_off = True
-            raise
-        except _FAILURES as error:
-            raise self._mapped(error) from error
-
-    async def fetchrow(self, sql: str, args: Sequence[Any], timeout: float | None) -> Record | None:
-        self._touched = self._touched or touches_session(sql)
-        try:
-            if float in map(type, args):
-                await self._refuse_fractions(sql, args, timeout)
-            if (statement := self._prepared((sql, asyncpg.Record, False))) is not None:
-                rows = await self._ask(statement, args, 1, timeout)
-                if rows is not None:
-                    return rows[0] if rows else None
-            return cast("Record | None", await self._raw.fetchrow(sql, *args, timeout=timeout))
+                except _OUTDATED as error:
+                    await self._forget(error)
+            return await self._own_way(sql, args, timeout, first=first)
         except asyncio.CancelledError:
             self._broken_off = True
             raise
@@ -148,21 +138,24 @@ class AsyncpgConnection:
     def is_closed(self) -> bool:
         return cast(bool, self._raw.is_closed())
 
-    async def _ask(
-        self, statement: Any, args: Sequence[Any], limit: int, timeout: float | None
-    ) -> list[Record] | None:
-        """The rows of a prepared statement, as `asyncpg.Connection` would get them; None: it is to be prepared anew."""
-        try:
-            ask = self._raw._protocol.bind_execute
-            return cast(list[Record], await ask(statement, args, "", limit, False, timeout))
-        except asyncpg.InvalidCachedStatementError:  # the table is another one by now
-            self._raw._drop_local_statement_cache()
-            if self._raw.is_in_transaction():
-                raise
-            return None
-        except asyncpg.OutdatedSchemaCacheError:  # a type is
+    async def _own_way(
+        self, sql: str, args: Sequence[Any], timeout: float | None, *, first: bool
+    ) -> list[Record]:
+        """As its manual says; it prepares the statement for the next time."""
+        if not first:
+            return cast(list[Record], await self._raw.fetch(sql, *args, timeout=timeout))
+        row = await self._raw.fetchrow(sql, *args, timeout=timeout)
+        return [] if row is None else [cast(Record, row)]
+
+    async def _forget(self, error: Exception) -> None:
+        """Forget what the server has another idea of by now, as `asyncpg.Connection` does; raises ``error`` again
+        where the statement cannot be asked once more."""
+        if isinstance(error, asyncpg.OutdatedSchemaCacheError):  # a type is another one
             await self._raw.reload_schema_state()
-            raise
+            raise error
+        self._raw._drop_local_statement_cache()  # the table is
+        if self._raw.is_in_transaction():
+            raise error
 
     async def _refuse_fractions(self, sql: str, args: Sequence[Any], timeout: float | None) -> None:
         """asyncpg makes 1 of 1.5 where PostgreSQL wants a whole number, and says nothing."""

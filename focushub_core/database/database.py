@@ -107,7 +107,8 @@ class Connection(Queries):
         return await self._session().fetch(sql, args, _seconds(timeout or self._query_timeout))
 
     async def fetchrow(self, sql: str, *args: Any, timeout: float | None = None) -> Record | None:
-        return await self._session().fetchrow(sql, args, _seconds(timeout or self._query_timeout))
+        rows = await self._session().fetch(sql, args, _seconds(timeout or self._query_timeout), first=True)
+        return rows[0] if rows else None
 
     async def execute(self, sql: str, *args: Any, timeout: float | None = None) -> str:
         return await self._session().execute(sql, args, _seconds(timeout or self._query_timeout))
@@ -260,11 +261,11 @@ class Database(Queries):
         pool = self._open_pool()
         session = pool.take() or await pool.acquire(_seconds(self.acquire_timeout))
         try:
-            row = await session.fetchrow(sql, args, _seconds(timeout or self.query_timeout))
+            rows = await session.fetch(sql, args, _seconds(timeout or self.query_timeout), first=True)
             self._answered_at = monotonic()
         finally:
             pool.release(session)
-        return row
+        return rows[0] if rows else None
 
     async def execute(self, sql: str, *args: Any, timeout: float | None = None) -> str:
         if (unit := unit_of(self)) is not None:
@@ -327,7 +328,7 @@ class Database(Queries):
         started = monotonic()
         try:
             async with asyncio.timeout(deadline), _Lease(self, deadline, first=True) as session:
-                await session.fetchrow("SELECT 1", (), deadline)
+                await session.fetch("SELECT 1", (), deadline)
         except (TimeoutError, Unavailable, GatewayTimeout) as error:
             if isinstance(error, SchemaMismatch):
                 raise

@@ -35,8 +35,11 @@ class DriverConnection(Protocol):
     def needs_care(self) -> bool:
         """Not fit for the next user as it is: a query was broken off, session state changed, a transaction open."""
 
-    async def fetch(self, sql: str, args: Sequence[Any], timeout: float | None) -> list[Record]: ...
-    async def fetchrow(self, sql: str, args: Sequence[Any], timeout: float | None) -> Record | None: ...
+    async def fetch(
+        self, sql: str, args: Sequence[Any], timeout: float | None, *, first: bool = False
+    ) -> list[Record]:
+        """All rows; or the ``first``, if there is one."""
+
     async def execute(self, sql: str, args: Sequence[Any], timeout: float | None) -> str:
         """Run one statement with ``args`` or, without, a script of several. Returns the command tag."""
 

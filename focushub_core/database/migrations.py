@@ -266,13 +266,13 @@ async def _lock(session: DriverConnection, timeout: float) -> None:
 
 
 async def _try_lock(session: DriverConnection) -> bool:
-    row = await session.fetchrow("SELECT pg_try_advisory_lock($1)", (_LOCK,), _CONNECT_S)
-    return row is not None and bool(row[0])
+    rows = await session.fetch("SELECT pg_try_advisory_lock($1)", (_LOCK,), _CONNECT_S)
+    return bool(rows[0][0])
 
 
 async def _applied(session: DriverConnection, table: str) -> list[Applied]:
-    row = await session.fetchrow("SELECT to_regclass($1) IS NOT NULL", (table,), _CONNECT_S)
-    if row is None or not row[0]:
+    rows = await session.fetch("SELECT to_regclass($1) IS NOT NULL", (table,), _CONNECT_S)
+    if not rows[0][0]:
         return []
     lines = await session.fetch(_APPLIED.format(table=table), (), _CONNECT_S)
     return [Applied(*line.values()) for line in lines]

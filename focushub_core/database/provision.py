@@ -69,40 +69,40 @@ def scram_verifier(password: str, salt: bytes | None = None) -> str:
 async def _administration(admin_url: str) -> AsyncIterator[DriverConnection]:
     session = await load().connect(admin_url, timeout=_CONNECT_S, name="focushub provision")
     try:
-        await session.fetchrow("SELECT pg_advisory_lock($1)", (_LOCK,), _STATEMENT_S)
+        await session.fetch("SELECT pg_advisory_lock($1)", (_LOCK,), _STATEMENT_S)
         yield session
     finally:
         await session.close(1.0)
 
 
 async def _refuse_administrator(session: DriverConnection, role: str) -> None:
-    row = await session.fetchrow("SELECT current_user::text", (), _STATEMENT_S)
-    if row is not None and row[0] == role:
+    rows = await session.fetch("SELECT current_user::text", (), _STATEMENT_S)
+    if rows[0][0] == role:
         raise ConfigurationError(f"role {role!r} is the administrator: a service needs a role of its own")
 
 
 async def _make_role(session: DriverConnection, role: str, verifier: str) -> None:
-    known = await session.fetchrow("SELECT 1 FROM pg_roles WHERE rolname = $1", (role,), _STATEMENT_S)
+    known = await session.fetch("SELECT 1 FROM pg_roles WHERE rolname = $1", (role,), _STATEMENT_S)
     verb = "ALTER" if known else "CREATE"
     await _run(session, f"{verb} ROLE {_name(role)} LOGIN PASSWORD {_text(verifier)}")
 
 
 async def _make_database(session: DriverConnection, database: str, role: str) -> None:
-    owner = await session.fetchrow(
+    owners = await session.fetch(
         "SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = $1", (database,), _STATEMENT_S
     )
-    if owner is None:
+    if not owners:
         options = f"OWNER {_name(role)} ENCODING 'UTF8' TEMPLATE template0"
         await _run(session, f"CREATE DATABASE {_name(database)} {options}")
-    elif owner[0] != role:
-        raise ConfigurationError(f"database {database!r} belongs to {owner[0]!r}, not to {role!r}")
+    elif (owner := owners[0][0]) != role:
+        raise ConfigurationError(f"database {database!r} belongs to {owner!r}, not to {role!r}")
     await _run(session, f"REVOKE ALL ON DATABASE {_name(database)} FROM PUBLIC")
 
 
 async def _may_act_as(session: DriverConnection, role: str) -> None:
     """An administrator who is no superuser must be a member of the role to give it a database."""
-    row = await session.fetchrow("SELECT pg_has_role($1, 'USAGE')", (role,), _STATEMENT_S)
-    if row is None or not row[0]:
+    rows = await session.fetch("SELECT pg_has_role($1, 'USAGE')", (role,), _STATEMENT_S)
+    if not rows[0][0]:
         await _run(session, f"GRANT {_name(role)} TO CURRENT_USER")
 
 

@@ -40,13 +40,11 @@ class Traced:
     def needs_care(self) -> bool:
         return self._session.needs_care
 
-    async def fetch(self, sql: str, args: Sequence[Any], timeout: float | None) -> list[Record]:
+    async def fetch(
+        self, sql: str, args: Sequence[Any], timeout: float | None, *, first: bool = False
+    ) -> list[Record]:
         with self._tracer.query(summary(sql), self._about):
-            return await self._session.fetch(sql, args, timeout)
-
-    async def fetchrow(self, sql: str, args: Sequence[Any], timeout: float | None) -> Record | None:
-        with self._tracer.query(summary(sql), self._about):
-            return await self._session.fetchrow(sql, args, timeout)
+            return await self._session.fetch(sql, args, timeout, first=first)
 
     async def execute(self, sql: str, args: Sequence[Any], timeout: float | None) -> str:
         with self._tracer.query(summary(sql), self._about):

@@ -25,11 +25,10 @@ class FakeSession:
         self.recovers = True
         self.closed = False
 
-    async def fetch(self, sql: str, args: Sequence[Any], timeout: float | None) -> list[Record]:
+    async def fetch(
+        self, sql: str, args: Sequence[Any], timeout: float | None, *, first: bool = False
+    ) -> list[Record]:
         return []
-
-    async def fetchrow(self, sql: str, args: Sequence[Any], timeout: float | None) -> Record | None:
-        return None
 
     async def execute(self, sql: str, args: Sequence[Any], timeout: float | None) -> str:
         return ""

@@ -99,11 +99,11 @@ async def _postgres_version(settings: Mapping[str, str]) -> str | None:
     try:
         async with asyncio.timeout(DEADLINE):
             session = await load().connect(url, timeout=DEADLINE, name="focushub status")
-            row = await session.fetchrow("SHOW server_version", (), DEADLINE)
+            rows = await session.fetch("SHOW server_version", (), DEADLINE)
             await session.close(DEADLINE)
     except (OSError, TimeoutError, FocusHubError):
         return None
-    return None if row is None else str(row[0])
+    return str(rows[0][0])
 
 
 async def _redis_version(url: str) -> str | None:
