@@ -288,16 +288,33 @@ def where(route: Route) -> str:
 # Serving ----------------------------------------------------------------------------------------------------
 
 
+class _Reading(msgspec.Struct, frozen=True):
+    """What is read of a request's path, query and header fields. ``known`` are all query parameters; None: any is."""
+
+    parameters: tuple[Parameter | QueryStruct, ...]
+    known: frozenset[str] | None
+
+    def read(self, request: web.Request, arguments: dict[str, Any], wrong: list[FieldError]) -> None:
+        """Adds the parameters to ``arguments``, by their names; what is wrong with them goes to ``wrong``."""
+        target = request.raw_path
+        if "%" in target:
+            require_utf8(target)
+        for each in self.parameters:
+            arguments[each.name] = each.read(request, wrong)
+        if "?" in target and self.known is not None:
+            refuse_unknown(request, self.known, wrong)
+
+
 def _call(operation: Operation) -> Call:
     """Reads and checks what the request says, and calls the function."""
     signature = operation.signature
     constants = {name: each.value for name, _, each in signature.provided if isinstance(each, Constant)}
-    function = functools.partial(operation.route.function, **constants)
+    function: Callable[..., Awaitable[Any]] = functools.partial(operation.route.function, **constants)
     provided = tuple((name, each) for name, _, each in signature.provided if name not in constants)
-    parameters, default_body = signature.parameters, signature.default_body
+    sees_all = any(kind is web.Request for _, kind, _ in signature.provided)
+    reading = _Reading(signature.parameters, None if sees_all else operation.query_names())
+    default_body = signature.default_body
     reader = BodyReader(signature.body) if signature.body is not None else None
-    known = operation.query_names()
-    own_reading = any(kind is web.Request for _, kind, _ in signature.provided)
 
     async def call(request: web.Request) -> Any:
         arguments: dict[str, Any] = {}
@@ -310,13 +327,7 @@ def _call(operation: Operation) -> Call:
                 if not error.errors:
                     raise
                 wrong.extend(error.errors)
-        target = request.raw_path
-        if "%" in target:
-            require_utf8(target)
-        for each in parameters:
-            arguments[each.name] = each.read(request, wrong)
-        if "?" in target and not own_reading:
-            refuse_unknown(request, known, wrong)
+        reading.read(request, arguments, wrong)
         # not `can_read_body`, which is false for a body that a habit has read already
         if reader is not None and (default_body is MISSING or request.body_exists):
             arguments["body"] = await _read_body(reader, request, wrong)
@@ -324,7 +335,16 @@ def _call(operation: Operation) -> Call:
             raise invalid(wrong)
         return await function(**arguments)
 
-    return call
+    def call_at_once(request: web.Request) -> Awaitable[Any]:
+        """Where nothing is waited for before the function: one coroutine less."""
+        arguments: dict[str, Any] = {}
+        wrong: list[FieldError] = []
+        reading.read(request, arguments, wrong)
+        if wrong:
+            raise invalid(wrong)
+        return function(**arguments)
+
+    return call if provided or reader is not None else call_at_once
 
 
 async def _read_body(reader: BodyReader, request: web.Request, wrong: list[FieldError]) -> Any:
