@@ -36,6 +36,9 @@ class Parameter(msgspec.Struct, frozen=True):
     source: str
     key: str
     wanted: Any
+    holder: Any
+    """A struct whose one field, ``value``, is a ``wanted``: of a struct msgspec knows what it holds, any other type it
+    looks through with each value."""
     default: Any
     many: bool = False
     strict: bool = True
@@ -58,7 +61,7 @@ class Parameter(msgspec.Struct, frozen=True):
             )
             return None
         try:
-            value = msgspec.convert(text, self.wanted, strict=self.strict)
+            value = msgspec.convert((text,), self.holder, strict=self.strict).value
         except msgspec.ValidationError:
             wrong.extend(self._wrong(text))
             return None
@@ -87,8 +90,9 @@ def parameter(name: str, source: str, key: str, wanted: Any, default: Any = MISS
     wanted = without_none(wanted)
     info = msgspec.inspect.type_info(wanted)
     many = source == "query" and get_origin(rules.plain(wanted)[0]) in rules.ARRAYS
+    holder = msgspec.defstruct("Holder", [("value", wanted)], array_like=True)
     return Parameter(
-        name, source, key, wanted, default, many, not reads_numbers(info), rules.compiled(wanted)
+        name, source, key, wanted, holder, default, many, not reads_numbers(info), rules.compiled(wanted)
     )
 
 
