@@ -136,7 +136,8 @@ class AsyncpgConnection:
         self._raw.terminate()
 
     def is_closed(self) -> bool:
-        return cast(bool, self._raw.is_closed())
+        closed: bool = self._raw.is_closed()
+        return closed
 
     async def _own_way(
         self, sql: str, args: Sequence[Any], timeout: float | None, *, first: bool

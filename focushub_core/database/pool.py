@@ -40,7 +40,7 @@ class PoolStatus(NamedTuple):
 
 
 class Pool:
-    """Sessions made by ``connect``, between ``min_size`` and ``max_size`` of them.
+    """Sessions made by ``connect``, between ``min_size`` and ``max_size`` of them, for tasks of the running loop.
 
     Those beyond ``min_size`` that nobody used for ``idle_timeout`` seconds are closed: each costs the server
     some megabytes.
@@ -54,6 +54,7 @@ class Pool:
         max_size: int,
         idle_timeout: float = 60.0,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._connect = connect
         self._min_size, self._max_size, self._idle_timeout = min_size, max_size, idle_timeout
         self._idle: deque[tuple[DriverConnection, float]] = deque()  # the right end was used last
@@ -98,30 +99,28 @@ class Pool:
             raise unavailable("The database was closed.")
         if (connection := self.take()) is not None:
             return connection
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[DriverConnection] = loop.create_future()
-        self._waiters[waiter] = monotonic() + timeout
+        waiter: asyncio.Future[DriverConnection] = self._loop.create_future()
+        began = monotonic()
+        self._waiters[waiter] = began + timeout
         if self._expiring is None:
-            self._expiring = loop.call_later(_TICK_S, self._expire)
+            self._expiring = self._loop.call_later(_TICK_S, self._expire)
         if first:
             self._waiters.move_to_end(waiter, last=False)
             self._checks.add(waiter)
+            waiter.add_done_callback(self._checks.discard)
             if self._size == self._max_size and not self._opening:
                 self._open_one()
         if len(self._busy) < self._max_size:
             self._open_for_waiters()
-        began = monotonic()
         try:
             connection = await waiter
-            if (explanation := explain.current.get()) is not None:
-                explanation.add("database-queue", monotonic() - began)
-            return connection
-        except asyncio.CancelledError:
+        except BaseException:
+            self._waiters.pop(waiter, None)
             self._give_back_unwanted(waiter)
             raise
-        finally:
-            self._waiters.pop(waiter, None)
-            self._checks.discard(waiter)
+        if (explanation := explain.current.get()) is not None:
+            explanation.add("database-queue", monotonic() - began)
+        return connection
 
     def release(self, connection: DriverConnection) -> None:
         """Take a session back, however its use ended."""
@@ -169,13 +168,14 @@ class Pool:
     def _expire(self) -> None:
         """One timer for all who wait: one for each of them costs more than the waiting itself."""
         now = monotonic()
-        for waiter, until in self._waiters.items():
-            if until <= now and not waiter.done():
+        for waiter in [waiter for waiter, until in self._waiters.items() if until <= now]:
+            del self._waiters[waiter]
+            if not waiter.done():
                 waiter.set_exception(
                     unavailable("The database is not available: no connection became free in time.")
                 )
         waiting = self._waiters and not self._closed
-        self._expiring = asyncio.get_running_loop().call_later(_TICK_S, self._expire) if waiting else None
+        self._expiring = self._loop.call_later(_TICK_S, self._expire) if waiting else None
 
     def _fail_waiters(self, error: FocusHubError) -> None:
         waiters, self._waiters = self._waiters, OrderedDict()
@@ -229,14 +229,14 @@ class Pool:
             self._open_for_waiters()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     # Shrinking ------------------------------------------------------------------------------------------------
 
     def _trim_later(self) -> None:
-        self._trimming = asyncio.get_running_loop().call_later(self._idle_timeout / 2, self._trim)
+        self._trimming = self._loop.call_later(self._idle_timeout / 2, self._trim)
 
     def _trim(self) -> None:
         oldest = monotonic() - self._idle_timeout
