@@ -81,23 +81,22 @@ class AccessLog:
 
     def _as_json(self) -> Iterator[str]:
         before, stamp = -1, ""
-        same: dict[tuple[str, str, str, int], str] = {}  # what lines have in common that are written together
+        same: dict[tuple[str, str, int], str] = {}  # what lines have in common that are written together
         for now, method, path, route, status, seconds, request_id, trace_id in self._records:
             if (milliseconds := int(now * 1000)) != before:
                 before = milliseconds
                 stamp = f"{_until_seconds(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
-            said = same.get((method, path, route, status))
+            said = same.get((method, route, status))
             if said is None:
-                said = same[method, path, route, status] = self._said(method, path, route, status)
+                said = f' {status}","method":"{method}","route":"{route}","status":{status},"ms":'
+                same[method, route, status] = said
+            if '"' in path or "\\" in path:
+                path = msgspec.json.encode(path).decode()[1:-1]  # noqa: PLW2901 (as it is shown)
             traced = "" if trace_id is None else f',"trace_id":"{trace_id}"'
-            yield (f'{{"ts":"{stamp}{said}{seconds * 1000:.1f},"request_id":"{request_id}"{traced}}}\n')
-
-    def _said(self, method: str, path: str, route: str, status: int) -> str:
-        shown = msgspec.json.encode(path).decode()[1:-1] if '"' in path or "\\" in path else path
-        return (
-            f'{self._start}{method} {shown} {status}",'
-            f'"method":"{method}","route":"{route}","status":{status},"ms":'
-        )
+            yield (
+                f'{{"ts":"{stamp}{self._start}{method} {path}{said}{seconds * 1000:.1f},'
+                f'"request_id":"{request_id}"{traced}}}\n'
+            )
 
     def _as_text(self) -> Iterator[str]:
         for now, method, path, route, status, seconds, request_id, trace_id in self._records:
