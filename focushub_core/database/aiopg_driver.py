@@ -26,7 +26,7 @@ from psycopg2 import extensions, extras
 from focushub_core.database import errors
 from focushub_core.database.driver import Record
 from focushub_core.database.placeholders import translate
-from focushub_core.database.session import touches_session
+from focushub_core.database.session import script_touches_session
 from focushub_core.errors import FocusHubError, Internal
 
 _FOREVER_S = 365 * 86400.0  # aiopg's None is a minute
@@ -186,7 +186,7 @@ class AiopgConnection:
 
     async def _run(self, sql: str, args: Sequence[Any], timeout: float | None) -> Any:
         """The cursor of a statement that has ended."""
-        self._touched = self._touched or touches_session(sql)
+        self._touched = self._touched or script_touches_session(sql)
         if not args:
             return await self._ask(
                 sql, None, timeout

@@ -16,7 +16,7 @@ import msgspec
 
 from focushub_core.database import errors
 from focushub_core.database.driver import Record
-from focushub_core.database.session import touches_session
+from focushub_core.database.session import script_touches_session, touches_session
 from focushub_core.errors import FocusHubError, Internal
 
 _STATEMENTS = (
@@ -101,7 +101,7 @@ class AsyncpgConnection:
             raise self._mapped(error) from error
 
     async def execute(self, sql: str, args: Sequence[Any], timeout: float | None) -> str:
-        self._touched = self._touched or touches_session(sql)
+        self._touched = self._touched or script_touches_session(sql)
         try:
             if float in map(type, args):
                 await self._refuse_fractions(sql, args, timeout)

@@ -34,11 +34,12 @@ def begin_unit(lock: int | None = None, then: str | None = None) -> str:
     return f"BEGIN;{take} {SAVEPOINT}" + (f"; {then}" if then else "")
 
 
+@lru_cache(maxsize=2048)
 def touches_session(sql: str) -> bool:
     """Whether ``sql`` may leave something behind in the session. True too often is only slow."""
-    return not sql.startswith(_OWN) and _touches(sql)
-
-
-@lru_cache(maxsize=2048)
-def _touches(sql: str) -> bool:
     return any(_LEADING.match(part) for part in sql.split(";")) or _ANYWHERE.search(sql) is not None
+
+
+def script_touches_session(sql: str) -> bool:
+    """The same of what may be a script of the kit's own."""
+    return not sql.startswith(_OWN) and touches_session(sql)

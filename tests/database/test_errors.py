@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from focushub_core.database import errors
-from focushub_core.database.session import touches_session
+from focushub_core.database.session import begin_unit, script_touches_session, touches_session
 
 
 @pytest.mark.parametrize(
@@ -77,4 +77,11 @@ def test_the_constraint_is_for_the_code_and_not_for_the_client() -> None:
     ],
 )
 def test_what_outlives_its_transaction_is_known(sql: str, touches: bool) -> None:
-    assert touches == touches_session(sql)
+    assert touches == touches_session(sql) == script_touches_session(sql)
+
+
+def test_a_script_of_the_kits_own_is_not_remembered() -> None:
+    """Each is another."""
+    before = touches_session.cache_info().currsize
+    assert not script_touches_session(begin_unit(lock=1, then="SELECT set_config('a', 'b', false)"))
+    assert touches_session.cache_info().currsize == before
