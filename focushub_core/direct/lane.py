@@ -87,8 +87,10 @@ class Lane:
     def begin(self, asked: Asked) -> None:
         """From now on a request's time runs."""
         fields = asked.head.fields
-        given = fields.first(_TIME_LEFT) if _TIME_LEFT in fields.meant else None
-        deadline.start(deadline.take_up(given, self.seconds))
+        seconds = self.seconds
+        if _TIME_LEFT in fields.meant:
+            seconds = deadline.take_up(fields.first(_TIME_LEFT), seconds)
+        deadline.start(seconds)
 
     async def by_aiohttp(self, asked: Asked, handler: Handler) -> Answer:
         """The answer of a ``handler`` that needs aiohttp's own request, such as that of a whole application."""
