@@ -10,7 +10,7 @@ Rules that hold here:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.message import Message
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -99,6 +99,11 @@ class Request:
                 fields.extend((name.decode(), value.decode()) for name, value in self._asked.head.changing())
             self._headers = CIMultiDictProxy(fields)
         return self._headers
+
+    @property
+    def found(self) -> Mapping[str, str]:
+        """What the path says: `match_info` without all that aiohttp keeps with it."""
+        return self._asked.route.found
 
     @property
     def match_info(self) -> UrlMappingMatchInfo:
