@@ -171,16 +171,19 @@ class _Awaited:
 
     def cancel(self) -> None:
         self.over = True
-        self._coming.cancel()
+        if not self._coming.cancel():
+            self._take()  # it came in this very turn of the loop
 
-    def _done(self, told: Callable[[Any], None], came: asyncio.Future[Reply]) -> None:
-        if self.over:
-            return
-        self.over = True
-        if not came.cancelled():
-            self.problem = came.exception()
-            self.reply = came.result() if self.problem is None else None
-        told(self)
+    def _done(self, told: Callable[[Any], None], _: asyncio.Future[Reply]) -> None:
+        if not self.over:
+            self.over = True
+            self._take()
+            told(self)
+
+    def _take(self) -> None:
+        if not self._coming.cancelled():
+            self.problem = self._coming.exception()
+            self.reply = self._coming.result() if self.problem is None else None
 
 
 def _in_a_word(pending: Call | _Awaited) -> str:

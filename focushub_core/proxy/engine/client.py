@@ -111,6 +111,7 @@ class ClientConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._ended = True
         self.go_on()
+        self._engine.outbox.flush()
         wants_answers = self._engine.answers_half_closed and (self.serving is not None or self.full)
         return wants_answers and not self._read_over
 
@@ -243,6 +244,8 @@ class ClientConnection(asyncio.Protocol):
             self.transport.resume_reading()
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
+        if self.full:
+            protocol.pause_writing()
         protocol.data_received(received)
 
     def _end(self) -> None:
@@ -273,7 +276,7 @@ class ClientConnection(asyncio.Protocol):
         return head.keeps and not self._engine.draining
 
     def write(self, data: bytes) -> None:
-        """Send a part of the answer."""
+        """Send a part of the answer, by the end of this turn of the loop."""
         self._engine.outbox.write(self, data)
 
     def send(self, data: bytes) -> None:
@@ -317,10 +320,10 @@ class ClientConnection(asyncio.Protocol):
         self.serving = None
         self._account(status, self._engine.clock())
         self._read_over = True
-        self._engine.outbox.flush()
         if (
             self._head is not None and self._head.minor == 0
         ):  # to it, a plain close could be the end of the body
+            self._engine.outbox.flush()
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.transport.abort()
         else:

@@ -189,6 +189,8 @@ class Exchange:
     def _ask(self, link: Link, now: float) -> None:
         head = self._head
         self._link = link
+        if self._client.full:  # of the answer before
+            link.transport.pause_reading()
         left = self._deadline - now if self.body_over and now != self._began else self._seconds
         more = self._route.sent + _time_left(left)
         if self._client.witness is not None:
@@ -292,13 +294,16 @@ class Exchange:
     def on_lost(self, error: BaseException | None) -> None:
         link = self._link
         assert link is not None
-        at_hand = not self._sent and (not link.sent or self._replayable())
-        if link.used and not link.answered and at_hand:
+        if link.used and not link.answered and not self._sent and (not link.sent or self._replayable()):
             self._leave(clean=False)
             self._again = True
             self._attempt(self._engine.clock())
             return
-        self._broken(BadGateway("the answer broke off", code="upstream_broke_off"), error)
+        problem = BadGateway("the answer broke off", code="upstream_broke_off")
+        if link.sent:
+            self._broken(problem, error)
+        else:
+            self._failed(Stage.CONNECT, Outcome.UNREACHABLE, problem)
 
     def on_frozen(self) -> None:
         now = self._engine.clock()
@@ -408,7 +413,6 @@ class Exchange:
             self._client.witness.failed(reason, now)
         self._leave(clean=False)
         self._answer, self._parts, self._again = None, None, False
-        self.wants_body = False
         self._attempt(now)
 
     def _observe(self, outcome: Outcome) -> None:
@@ -419,6 +423,7 @@ class Exchange:
         """The upstream is free again."""
         upstream, link = self._upstream, self._link
         self._link = None
+        self.wants_body = False  # until there is another one
         if link is not None:
             if self._client.full:
                 link.transport.resume_reading()

@@ -109,19 +109,22 @@ class Link(asyncio.Protocol):
         self.idle_since = 0.0
 
     def ask(self, asking: Asking, method: bytes, data: bytes) -> None:
-        """Send a request's head, and its body as far as it is at hand; ``asking`` hears of the answer."""
+        """Send a request's head, and its body as far as it is at hand, by the end of this turn of the loop.
+
+        ``asking`` hears of the answer.
+        """
         self.asking = asking
         self.answered = self.sent = False
         self._reader.expect(method)
         self._links.outbox.write(self, data)
 
     def write(self, data: bytes) -> None:
-        """Send more of the body."""
+        """Send more of the body, by the end of this turn of the loop."""
         self._links.outbox.write(self, data)
 
     def send(self, data: bytes) -> None:
-        """Write now, if whoever asks still does."""
-        if self.asking is not None:
+        """Write now, if the connection is still there: it is not where the exchange was given up."""
+        if not self.transport.is_closing():
             self.sent = True
             self.transport.write(data)
 
@@ -154,7 +157,7 @@ class Link(asyncio.Protocol):
             self.transport.abort()
             return
         if not self.sent:
-            asking.on_lost(None)  # it waited for work a moment ago
+            asking.on_lost(None)  # nothing was asked yet: it cannot be an answer
             return
         self.answered = True
         reader = self._reader

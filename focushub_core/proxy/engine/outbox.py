@@ -9,6 +9,8 @@ Rules that hold here:
 * The order of what goes to one connection is that in which it was written.
 * While there is one request only, what is written leaves at once: there is nothing to wait for.
 * Whoever ends a connection flushes first.
+* What waits is bounded: large pieces gain nothing by it, and who takes them slowly has to be noticed.
+* One connection that fails keeps nothing from the others.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ import asyncio
 from typing import Protocol
 
 from focushub_core.telemetry.counters import RequestCounters
+
+MOST = 64 * 1024
+"""Bytes that wait, after which they are sent before the turn's end."""
 
 
 class Sender(Protocol):
@@ -33,19 +38,27 @@ class Outbox:
         self._loop = loop
         self._counters = counters
         self._waiting: list[tuple[Sender, bytes]] = []
+        self._size = 0
 
     def write(self, to: Sender, data: bytes) -> None:
         """Have ``data`` sent, behind all that was written before."""
-        if self._waiting:
-            self._waiting.append((to, data))
-        elif self._counters.in_flight > 1:
-            self._waiting.append((to, data))
+        if not self._waiting:
+            if self._counters.in_flight < 2:
+                to.send(data)
+                return
             self._loop.call_soon(self.flush)
-        else:
-            to.send(data)
+        self._waiting.append((to, data))
+        self._size += len(data)
+        if self._size > MOST:
+            self.flush()
 
     def flush(self) -> None:
         """Send what waits."""
-        waiting, self._waiting = self._waiting, []
-        for to, data in waiting:
-            to.send(data)
+        waiting, self._waiting, self._size = iter(self._waiting), [], 0
+        try:
+            for to, data in waiting:
+                to.send(data)
+        finally:
+            if rest := list(waiting):
+                self._waiting = rest + self._waiting
+                self._loop.call_soon(self.flush)

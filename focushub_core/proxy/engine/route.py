@@ -53,19 +53,8 @@ class Route(msgspec.Struct):
     """What the path says, for the handler."""
 
     def telling(self, told: bytes) -> Route:
-        """The same for another request: only what its answer is told besides is not."""
-        return Route(
-            self.label,
-            self.pool,
-            self.sent,
-            told,
-            self.keyed,
-            self.notes,
-            self.handler,
-            self.elsewhere,
-            self.refusal,
-            self.user,
-        )
+        """The same way for another request, the answer to which is told something else."""
+        return msgspec.structs.replace(self, told=told)
 
 
 Router = Callable[[RequestHead, Side], Route | Awaitable[Route]]

@@ -47,7 +47,7 @@ class Limits:
 
 
 class RequestHead(msgspec.Struct, eq=False):
-    """A request's head, not to be changed: it may be given again.
+    """A request's head, not to be changed but by its reader: it may be given again.
 
     ``target`` is in origin-form; ``options`` are what ``Connection`` said, in lower case.
     """
@@ -74,7 +74,7 @@ class RequestHead(msgspec.Struct, eq=False):
     words: tuple[str, str] | None = None
     """What `in_words` says, once it was asked."""
     latest: tuple[bytes, RequestHead] | None = None
-    """Of a head without a first line: the first line that these fields came with last, and that whole head."""
+    """Of what fields alone say, without gaps: the first line that they came with last, and that whole head."""
 
     def in_words(self) -> tuple[str, str]:
         """Method and path, without the query."""
@@ -149,10 +149,10 @@ def read_request(
     known = _known(block, memory)
     if known is None and (known := names.heads.get(block)) is not None:
         memory.keep(block, known)
-    if known is not None and (latest := known.latest) is not None and latest[0] == line and not known.more:
+    if known is not None and (latest := known.latest) is not None and latest[0] == line:
         head = _with_aside(latest[1], aside)
     else:
-        head = _read_request(line, block, aside, known, names, limits, memory)
+        head = _with_aside(_read_request(line, block, known, names, limits, memory), aside)
     if not head.more and not head.framing:
         memory.raw, memory.last = raw, head
     return head
@@ -161,7 +161,6 @@ def read_request(
 def _read_request(  # noqa: PLR0917
     line: bytes,
     block: bytes,
-    aside: bytes,
     known: RequestHead | None,
     names: Names,
     limits: Limits,
@@ -175,11 +174,11 @@ def _read_request(  # noqa: PLR0917
         known = _learned(block, 0, _read_request_fields(block, 1, names, limits), memory, names)
     head = RequestHead(
         method, target, known.minor, known.fields, known.host, known.framing, known.expects, known.upgrade,
-        known.options, known.keeps, aside, known.more,
+        known.options, known.keeps, more=known.more,
     )  # fmt: skip
     if target[0] != 47:  # not "/"
         head.target = _origin_form(target, head.host)
-    if known.minor and not head.more and not head.framing and len(line) <= LONGEST_LINE:
+    if known.minor and memory.gaps is None and not head.framing and len(line) <= LONGEST_LINE:
         known.latest = line, head
     return head
 

@@ -123,7 +123,11 @@ FIRST = (
     b"GET /a HTTP/1.1", b"GET /a HTTP/1.0", b"HEAD /a HTTP/1.1", b"GET /a?b=1 HTTP/1.1", b"GET /b HTTP/1.1",
     b"GET http://a/b HTTP/1.1", b"GET  /a HTTP/1.1", b"", b"\r\nGET /a HTTP/1.1", b"GET /" + b"c" * 300 + b" HTTP/1.1",
 )  # fmt: skip
-BLOCKS = (b"Host: a", b"Host: a\r\nX-A: b", b"X-A: b\r\nHost: a", b"Host: a\r\nContent-Length: 3", b"Host: b")
+BLOCKS = (
+    b"Host: a", b"Host: a\r\nX-A: b", b"X-A: b\r\nHost: a", b"Host: b",
+    *(b"Host: a\r\nX-B: c\r\nContent-Length: %d" % length for length in (0, 0, 3, 38)),
+)  # fmt: skip
+HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: elsewhere\r\n"
 IDS = (
     b"",
     b"\r\nX-Request-Id: 1",
@@ -145,7 +149,7 @@ def test_requests_whose_fields_came_before_are_read_as_each_alone(
     """On whichever of three connections they come, with whichever first line."""
     shared, memories = request_names(), [Memory[RequestHead]() for _ in range(3)]
     for first, block, given_id, connection in asked:
-        data = first + b"\r\n" + block + given_id + b"\r\n\r\n"
+        data = first + b"\r\n" + block + given_id + b"\r\n\r\n" + HIDDEN
         reader = RequestReader(shared)
         reader._memory = memories[connection]
         assert read(reader, data) == read(RequestReader(request_names()), data), data
