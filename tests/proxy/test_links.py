@@ -133,6 +133,7 @@ async def test_the_end_of_a_body_leaves_though_its_answer_came_early() -> None:
         await asyncio.sleep(0)
         bench.client.data_received(b"3\r\ndef\r\n0\r\n\r\n")
         bench.link.data_received(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        await asyncio.sleep(0)
         bench.client.data_received(b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
         await asyncio.sleep(0)
         sent = b"".join(bench.asked)

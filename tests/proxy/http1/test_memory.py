@@ -125,7 +125,7 @@ FIRST = (
 )  # fmt: skip
 BLOCKS = (
     b"Host: a", b"Host: a\r\nX-A: b", b"X-A: b\r\nHost: a", b"Host: b",
-    *(b"Host: a\r\nX-B: c\r\nContent-Length: %d" % length for length in (0, 0, 3, 38)),
+    *(b"Host: a\r\nX-B: c\r\nContent-Length: %d" % length for length in (0, 0, 3, 39)),
 )  # fmt: skip
 HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: elsewhere\r\n"
 IDS = (
@@ -153,6 +153,22 @@ def test_requests_whose_fields_came_before_are_read_as_each_alone(
         reader = RequestReader(shared)
         reader._memory = memories[connection]
         assert read(reader, data) == read(RequestReader(request_names()), data), data
+
+
+@pytest.mark.parametrize("lengths", [(3, 0, 39), (0, 3, 0, 39), (39, 0, 0, 39)])
+def test_a_body_is_no_request_where_only_the_length_differs_from_a_request_without_one(
+    lengths: tuple[int, ...],
+) -> None:
+    reader = RequestReader(request_names())
+    for length in lengths:
+        body = HIDDEN[:length]
+        head = reader.start(
+            b"POST /a HTTP/1.1\r\nHost: a\r\nX-B: c\r\nContent-Length: %d\r\n\r\n" % length + body
+        )
+        assert head is not None
+        assert (head.framing, reader.rest) == (length, body)
+        if length:
+            assert reader.body_at_hand() == body
 
 
 @pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK", b"HTTP/1.1 204 ", b"HTTP/1.0 304 Not Modified"])
