@@ -6,8 +6,8 @@ Rules that hold here:
   must not keep anybody from logging in. Of two tokens none is taken: a service could take the other one.
 * What can be said at once is: a token that was verified before, permits that are leased. Only what has to be waited for
   costs a task.
-* A request like the last one that had the same fields goes where that one went: only whether its token still holds, and
-  whether leases pay for it, is asked anew (`Passed`).
+* A request with the path, method, address and fields of one that passed goes where that one went: only whether its
+  token still holds, and whether leases pay for it, is asked anew (`Passed`).
 * What the limits say, and whether a page may read the answer, stands on every answer, refusals too.
 """
 
@@ -45,10 +45,12 @@ class Place(msgspec.Struct, frozen=True):
     label: str
     then: Callable[[Request], Route | Awaitable[Route]]
     """Where a request goes that has passed the filters."""
+    kept: bool = True
+    """Whether it is the same object for the next request of this path."""
 
 
 class Passed(msgspec.Struct, frozen=True):
-    """A request that passed, and where it went: the next one of its kind goes there, too, if it has the same fields.
+    """A request that passed, and where it went.
 
     ``user`` is whose token it was, ``bill`` what it cost, ``told`` what its answer carried beside what limits say.
     """
@@ -76,7 +78,7 @@ class Seen(msgspec.Struct):
     """Whose token it is, once it was verified."""
     user_text: str | None = None
     passed: Passed | None = None
-    """The last request with these fields that did."""
+    """The last request with these fields that passed, if the next one may go the same way."""
 
 
 class Request(msgspec.Struct):
@@ -118,7 +120,7 @@ class Filters:
         self._counting = counting
         self._trusting = bool(counting.trusted)
         self._limited = bool(counting.policies)
-        self._shared = bool(cors)
+        self._for_pages = bool(cors)
 
     def apply(self, place: Place, head: RequestHead, side: Side) -> Route | Awaitable[Route]:
         """What becomes of a request."""
@@ -143,7 +145,7 @@ class Filters:
 
     def _first(self, request: Request) -> Route | Awaitable[Route]:
         seen, match = request.seen, request.place.match
-        if self._shared:
+        if self._for_pages:
             request.shared = _fields_of(self._cors, seen.origin)
             if seen.preflight and seen.origin is not None and request.head.method == b"OPTIONS":
                 label, told = request.place.label, request.shared
@@ -211,6 +213,10 @@ class Filters:
         request.bill = bill = self._bill(request)
         if not bill.charges:
             return self._admit(request)
+        spent = None if bill.purse is None else bill.purse.spend()
+        if spent is not None:
+            self._tell(request, spent)
+            return self._admit(request)
         try:
             verdict = self._limiter.decide(bill.charges)
         except FocusHubError as error:
@@ -240,24 +246,28 @@ class Filters:
         return found if isinstance(found, Route) else await found
 
     def _judge(self, request: Request, verdict: Verdict) -> Route | Awaitable[Route]:
-        form, left = request.bill.form, numbers(verdict.decisions)
-        request.limits = form.lines % left
-        if request.seen.explained:
-            request.note("limits", perf_counter(), form.said(left))
+        self._tell(request, numbers(verdict.decisions))
         try:
             verdict.enforce()
         except FocusHubError as error:
             return refused(request, error)
         return self._admit(request)
 
+    def _tell(self, request: Request, left: tuple[int, ...]) -> None:
+        form = request.bill.form
+        request.limits = form.lines % left
+        if request.seen.explained:
+            request.note("limits", perf_counter(), form.said(left))
+
     def _admit(self, request: Request) -> Route | Awaitable[Route]:
         if request.rejected is not None:
             return refused(request, request.rejected)
-        place, seen = request.place, request.seen
+        place, seen, bill = request.place, request.seen, request.bill
         route = place.then(request)
-        if isinstance(route, Route) and route.refusal is None and not seen.explained:
+        comes_again = place.kept and not seen.explained and (bill.purse is not None or not bill.charges)
+        if comes_again and isinstance(route, Route) and route.refusal is None:
             seen.passed = Passed(
-                place, request.head.method, request.side, request.user, request.bill, request.shared, route
+                place, request.head.method, request.side, request.user, bill, request.shared, route
             )
         return route
 

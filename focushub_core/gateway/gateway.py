@@ -176,8 +176,9 @@ class Gateway(RoutedPart, ProxyPart):
             own = own or self._hosted.label(path)
         match = self.table.match(path) if own is None else None
         label = own or (match.prefix if match is not None else UNMATCHED)
-        place = Place(path, match, label, self._forward if own is None else self._answer)
-        if len(spelled) <= LONGEST:
+        kept = len(spelled) <= LONGEST
+        place = Place(path, match, label, self._forward if own is None else self._answer, kept)
+        if kept:
             if len(self._places) >= PATHS:
                 self._places.clear()
             self._places[spelled] = place

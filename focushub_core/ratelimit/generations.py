@@ -21,7 +21,7 @@ class Generations(Generic[K, V]):
 
     def __init__(self, max_keys: int, now_us: int) -> None:
         self.turns = 0
-        """How often something was forgotten: while it is the same, so are the values of all keys that were there."""
+        """How often something was forgotten: while it is the same, a key that nobody put anew has the same value."""
         self._half = max(1, max_keys // 2)
         self._young: dict[K, V] = {}
         self._old: dict[K, V] = {}

@@ -10,7 +10,8 @@ Rules that hold here:
 * Who holds nothing asks before it refuses. What the store said then stays true until the bucket has filled up by what
   is missing, so for that long (`TRUSTED_US` at most) the same is refused without asking.
 * A lease is as large as a bucket is busy: who comes seldom leaves nothing behind in a process. It is never more than
-  a part of what is left, 1 / (2 x processes).
+  a part of what is left, 1 / (2 x processes), nor more than comes back to the shared bucket within `RETURNS_US`: who
+  goes on at another process waits so long for it at most.
 * Of several policies all admit, or none is charged: what was taken from a lease goes back into it.
 * Nothing here is needed: what is forgotten, for room or because the store is away, comes back to the shared bucket
   by itself.
@@ -31,9 +32,11 @@ MAX_KEYS = 50_000
 TRUSTED_US = SECOND_US
 """For how long a refusal stands without asking again; somebody may have emptied the store."""
 LASTS_US = 4 * SECOND_US
-"""So long a lease is to do for a bucket that is asked for as often as since the last question."""
+"""So long a lease is to do for a bucket that is asked for as often as since the last answer."""
 GROWTH = 8
 """How many times the last one it is at most: two requests at once are no stream yet."""
+RETURNS_US = 15 * SECOND_US
+"""Within this time a lease that nobody spends is back in the shared bucket."""
 LARGEST = 1 << 16
 """Permits."""
 FORGOTTEN_US = 60 * SECOND_US
@@ -124,14 +127,10 @@ class Holding:
         return at_most + self.held(now) < need and now - self.heard < TRUSTED_US
 
     def wanted(self, now: int) -> int:
-        """How many permits to lease with the next question: the last lease was enough until now."""
+        """How many permits to lease with the next question: the last lease did until now."""
         since = max(1, now - self.heard)
-        self.size = min(
-            (self.size + 1) * LASTS_US // since,
-            GROWTH * self.size + 1 if since < LASTS_US else self.size // 2,
-            LARGEST,
-        )
-        return self.size
+        at_most = GROWTH * self.size + 1 if since < LASTS_US else self.size // 2
+        return min((self.size + 1) * LASTS_US // since, at_most, LARGEST)
 
     def decision(self, policy: Policy, cost: int, allowed: bool, now: int) -> Decision:
         """What is left, here and in the store, and when there is more."""
@@ -207,7 +206,11 @@ class Leases:
         return await self._ask(charges) if decided is None else decided
 
     async def ping(self) -> int:
-        self.processes = await self._shared.ping()
+        try:
+            self.processes = await self._shared.ping()
+        except StoreUnavailable:
+            self.holdings.clear()
+            raise
         return self.processes
 
     async def close(self) -> None:
@@ -266,6 +269,8 @@ class Leases:
             claim.fits = debt + claim.missing <= claim.charge.policy.tolerance_us
             charged = claim.missing + lease if granted.admitted else 0
             claim.holding.learn(sent, now, debt + charged, lease)
+            if granted.admitted and claim in leading:
+                claim.holding.size = lease // claim.charge.policy.interval_us
         return granted.admitted
 
     def _now(self) -> int:
@@ -293,5 +298,5 @@ class _Claim:
 
     def want(self, now: int, *, leading: bool) -> Want:
         policy = self.charge.policy
-        extra = self.holding.wanted(now) * policy.interval_us if leading else 0
+        extra = min(self.holding.wanted(now) * policy.interval_us, RETURNS_US) if leading else 0
         return Want(self.charge.bucket, policy.interval_us, policy.tolerance_us, self.missing, extra)

@@ -4,6 +4,7 @@ Rules that hold here:
 
 * A request waits for the store once, and at most for its deadline. After a failure the breaker is open: the
   requests that follow ask this process alone, and one task at a time asks whether the store is back.
+* Leases are forgotten when the store does not answer, a ping too; what was leased comes back to it by itself.
 * While the store is away each process admits its share, quota and burst divided by the number of processes that were
   alive when it was last there, by its own clock. A policy may admit all or refuse all instead (``on_outage``).
 * The store is back when it answers well within the deadline: one that is just slow enough to fail again is not.
@@ -63,7 +64,7 @@ class Limiter:
         self.tallies = Tallies()
         self.replicas = replicas
         self.degraded = False
-        """Whether the shared store is away, so that this process decides alone."""
+        """Whether the shared store is away, so that this process decides alone; only the limiter itself sets it."""
 
     @classmethod
     def of(
@@ -161,8 +162,6 @@ class Limiter:
     def _open(self, error: StoreUnavailable) -> None:
         if not self.degraded:  # of many requests that wait at once, one opens it
             self.degraded = True
-            if self._leases is not None:
-                self._leases.holdings.clear()  # shares are decided on instead
             log.warning("limits: the shared store is away (%s); deciding alone", error.detail)
             self._recovery = asyncio.create_task(self._recover(), name="limiter-recovery")
 

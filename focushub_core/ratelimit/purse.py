@@ -2,7 +2,8 @@
 
 Rules that hold here:
 
-* It says and takes what `Leases.decide` would where the latest leases pay for everything; else it does nothing.
+* It says, takes and counts what `Limiter.decide` would where the latest leases pay for everything; else it does
+  nothing.
 * The holdings that it remembers are those of its buckets as long as none was forgotten (`Generations.turns`); while the
   store is away there are none.
 """

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from focushub_core import User
-from focushub_core.gateway.filters import Filters, Place
+from focushub_core.errors import Unauthorized
+from focushub_core.gateway.filters import Filters, Place, Seen
 from focushub_core.gateway.routes import Match
 from focushub_core.http.cors import Cors
 from focushub_core.identity.keys import KeySource
@@ -63,11 +66,14 @@ class Acquainted(Verifier):
     """Has verified the tokens of `PEOPLE` before."""
 
     def remembered(self, token: str) -> User | None:
-        return PEOPLE[int(token)]
+        user = PEOPLE[int(token)]
+        if not self.holds(user):
+            raise Unauthorized("expired")
+        return user
 
 
-def filters() -> Filters:
-    verifier = Acquainted(KeySource(no_keys), issuer="i", audience="a", clock=lambda: 1000)
+def filters(clock: Callable[[], float] = lambda: 1000) -> Filters:
+    verifier = Acquainted(KeySource(no_keys), issuer="i", audience="a", clock=clock)
     limiter = Limiter(Leases(SharedStore(), clock=lambda: NOW_US * 1000))
     counting = Counting(limiter, POLICIES, parse_networks("10.0.0.0/8"))
     return Filters(Cors([]), verifier, limiter, counting)
@@ -153,4 +159,37 @@ async def test_each_permit_is_told_once() -> None:
     ]
     assert asked._limiter.tallies["address"].admitted == 100
     assert asked._limiter.tallies["address"].leased > 80
+    await asked._limiter.close()
+
+
+async def test_a_token_that_has_ended_opens_no_way_that_it_opened_before() -> None:
+    now = [1000.0]
+    asked, fields, place = filters(lambda: now[0]), blocks()[0], place_of(b"/v1/tasks", "/v1/tasks", False)
+    head = RequestHead(b"GET", b"/v1/tasks", 1, fields)
+    ways = []
+    for at in (1000.0, 1000.0, 1000.0, 3000.0):
+        now[0] = at
+        way = asked.apply(place, head, side_of(b"192.0.2.1"))
+        ways.append(way if isinstance(way, Route) else await way)
+
+    assert [way.refusal is None for way in ways] == [True, True, True, False]
+    await asked._limiter.close()
+
+
+@pytest.mark.parametrize(("kept", "explained"), [(True, False), (False, False), (True, True)])
+async def test_a_way_is_remembered_only_where_the_next_request_can_take_it(
+    kept: bool, explained: bool
+) -> None:
+    asked = filters()
+    fields = Fields([], [], [(b"x-explain", b"s")] * explained, frozenset())
+    place = place_of(b"/v1/tasks", "/v1/tasks", True)
+    place = msgspec.structs.replace(place, kept=kept)
+    head = RequestHead(b"GET", b"/v1/tasks", 1, fields)
+    for _ in range(2):
+        way = asked.apply(place, head, side_of(b"192.0.2.1"))
+        assert isinstance(way, Route) or isinstance(await way, Route)
+    seen = fields.noted
+
+    assert isinstance(seen, Seen)
+    assert (seen.passed is not None) is (kept and not explained)
     await asked._limiter.close()

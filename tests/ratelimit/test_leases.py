@@ -17,7 +17,7 @@ from focushub_core.errors import Unavailable
 from focushub_core.ratelimit import Charge, Decision, Leases, Limiter, Policy
 from focushub_core.ratelimit.fields import numbers, retry_after
 from focushub_core.ratelimit.gcra import Grant, Want, grant
-from focushub_core.ratelimit.leases import LASTS_US
+from focushub_core.ratelimit.leases import LASTS_US, RETURNS_US
 from focushub_core.ratelimit.policy import SECOND_US
 from focushub_core.ratelimit.purse import Purse
 from focushub_core.ratelimit.store import StoreUnavailable
@@ -256,6 +256,30 @@ def test_a_busy_bucket_is_asked_for_seldom_and_an_idle_one_leases_nothing() -> N
     for _ in range(20):
         world.now += 5 * SECOND_US
         ask(process, policy)
+    assert world.debt("p:k") == policy.interval_us
+
+
+@pytest.mark.parametrize("policy", [Policy("p", 1000, 3600), Policy("p", 20, 60), Policy("p", 5, 3600)])
+@pytest.mark.parametrize("gap_us", [1_000, 20_000, 300_000])
+def test_what_a_client_leaves_behind_is_soon_back(policy: Policy, gap_us: int) -> None:
+    """Whoever goes on at another process."""
+    world = World()
+    process = world.process(processes=2)
+    for _ in range(policy.burst // 2):
+        world.now += gap_us
+        ask(process, policy)
+        assert held(process, "p:k") <= RETURNS_US
+
+
+def test_who_was_refused_often_leases_no_more_for_it_later() -> None:
+    world, policy = World(), Policy("p", 20, 60)
+    process = world.process()
+    for _ in range(1000):
+        world.now += SECOND_US // 10
+        ask(process, policy)
+    world.now += 3600 * SECOND_US
+    ask(process, policy)
+
     assert world.debt("p:k") == policy.interval_us
 
 
