@@ -15,8 +15,6 @@ from __future__ import annotations
 import re
 from typing import Generic, TypeVar
 
-from focushub_core.proxy.http1.grammar import LENGTH
-
 H = TypeVar("H")
 
 MOST_GAPS = 4
@@ -26,6 +24,8 @@ _REST = 64
 
 # RFC 9110 section 5.5: a field value, here without obs-text and tabs: certainly one, and nothing around it
 _VALUE = re.compile(rb"[!-~]++(?: ++[!-~]++)*+")
+# as it is written: of ``011`` only the number would be left
+_LENGTH = re.compile(rb"0|[1-9][0-9]{0,14}+")
 
 
 class Memory(Generic[H]):
@@ -96,7 +96,7 @@ class Gaps:
                 if _VALUE.fullmatch(value) is None:
                     return None
                 filled = b"%b%b%b\r\n" % (filled, start, value)
-            elif LENGTH.fullmatch(value) is None:
+            elif _LENGTH.fullmatch(value) is None:
                 return None
             else:
                 length = int(value)

@@ -155,6 +155,21 @@ def test_requests_whose_fields_came_before_are_read_as_each_alone(
         assert read(reader, data) == read(RequestReader(request_names()), data), data
 
 
+def test_a_length_is_given_as_it_came() -> None:
+    data = [
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nContent-Length: %b\r\n\r\n" % value
+        for value in (b"3", b"12", b"7", b"011")
+    ]
+    reader, found = RequestReader(request_names()), []
+    for text in data:
+        head = reader.start(text)
+        assert head is not None
+        found.append([value for name, value in head.whole().fields.all if name == b"Content-Length"])
+        reader.rest, reader._step = b"", RequestReader._head
+
+    assert found == [[b"3"], [b"12"], [b"7"], [b"011"]]
+
+
 @pytest.mark.parametrize("lengths", [(3, 0, 39), (0, 3, 0, 39), (39, 0, 0, 39)])
 def test_a_body_is_no_request_where_only_the_length_differs_from_a_request_without_one(
     lengths: tuple[int, ...],
