@@ -62,6 +62,7 @@ async def test_ten_thousand_idle_connections_cost_less_than_6_kb_each(bench: Ben
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 async def test_minutes_of_load_grow_resident_memory_by_at_most_3_percent(bench: Bench) -> None:
     """Twenty minutes, or ``FOCUSHUB_MINUTES``; the first tenth is for warming up."""
     seconds = float(os.environ.get("FOCUSHUB_MINUTES", "20")) * 60
