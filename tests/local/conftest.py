@@ -57,8 +57,9 @@ if Path("hopeless").exists():
     sys.exit(3)
 signal.signal(signal.SIGTERM, end)
 signal.signal(signal.SIGINT, end)
-Path("environment.new").write_text(json.dumps(dict(os.environ)))
-Path("environment.new").replace("environment.json")  # whole, or not there
+new = Path(f"environment.{os.getpid()}")  # replicas share their folder
+new.write_text(json.dumps(dict(os.environ)))
+new.replace("environment.json")  # whole, or not there
 server = http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler)
 say("listening")
 server.serve_forever()
